@@ -1,0 +1,50 @@
+"""The exceptions that this library raises on purpose.
+
+EasyLlamaError
+├── ModelLoadError                  a file could not be loaded as a model
+│   └── GGUFError                   it is not a GGUF file, or a damaged one
+├── ModelUnloadedException          the model was used after unload()
+├── ExceededContextLengthException  the input does not fit the context
+├── ChatTemplateError               a chat template does not compile, or refuses these messages
+└── GenerationError                 llama.cpp failed while reading or writing tokens
+
+Every message says what happened, with which file or setting, and what to do next.
+"""
+
+__all__ = [
+    "ChatTemplateError",
+    "EasyLlamaError",
+    "ExceededContextLengthException",
+    "GGUFError",
+    "GenerationError",
+    "ModelLoadError",
+    "ModelUnloadedException",
+]
+
+
+class EasyLlamaError(Exception):
+    """The base of every exception of this library."""
+
+
+class ModelLoadError(EasyLlamaError):
+    """A file could not be loaded as a model."""
+
+
+class GGUFError(ModelLoadError):
+    """A file is not a GGUF file, or its header is damaged."""
+
+
+class ModelUnloadedException(EasyLlamaError):  # noqa: N818 (the documented name)
+    """A model was used after it had been unloaded."""
+
+
+class ExceededContextLengthException(EasyLlamaError):  # noqa: N818 (the documented name)
+    """The input is longer than the context length of the model."""
+
+
+class ChatTemplateError(EasyLlamaError):
+    """A chat template does not compile, or refuses the messages it was given."""
+
+
+class GenerationError(EasyLlamaError):
+    """llama.cpp failed while reading or writing tokens."""
