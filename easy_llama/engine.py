@@ -1,0 +1,301 @@
+"""The token loop: the one place where prompts are read and tokens are drawn.
+
+llama.cpp crashes when two calls overlap on one context, so one lock guards each; the engine alone knows
+what its KV cache holds. Calls go to llama.cpp's C functions directly: `llama_decode` releases the
+interpreter, and Python's own share of a token stays small.
+"""
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import llama_cpp
+import numpy as np
+from llama_cpp import llama_cpp as lib
+
+from easy_llama.detokenizer import TextStream
+from easy_llama.errors import ExceededContextLengthException, GenerationError
+from easy_llama.events import (
+    CancelFlag,
+    Event,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    PromptProgress,
+    Token,
+)
+from easy_llama.sampler_chain import draw_seed, sampler_chain
+from easy_llama.tokenizer import Tokenizer
+
+# llama_token_data in llama.h.
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+_NO_ROOM = 1
+_ABORTED = 2
+
+
+class _Interrupted(Exception):  # noqa: N818 (not an error: the way out of a cancelled computation)
+    pass
+
+
+def _native_flag_reader() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
+    """Return a native function that tells whether a `CancelFlag`'s byte is set.
+
+    llama.cpp asks once for each node of its graph, about a thousand times a token. A Python callback
+    would take the interpreter from the screen each time; C's `strlen` on the flag's two bytes is 0 or 1,
+    just what is asked for.
+    """
+    libc = ctypes.cdll.msvcrt if hasattr(ctypes, "WinDLL") else ctypes.CDLL(None)
+    return ctypes.cast(libc.strlen, lib.ggml_abort_callback)
+
+
+class Engine:
+    """Generates tokens with one llama.cpp context.
+
+    The context is used by one generation at a time; others wait. Ids that the KV cache already holds
+    are not read again. The logits after the last prompt are kept too, so that another reply to it starts
+    at once, and from the very same numbers: llama.cpp's results depend a little on how tokens are batched.
+    """
+
+    def __init__(self, llama: llama_cpp.Llama, tokenizer: Tokenizer) -> None:
+        self._llama = llama
+        self._tokenizer = tokenizer
+        self._context = llama.ctx
+        self._memory = lib.llama_get_memory(self._context)
+        self._n_batch = int(llama.n_batch)
+        self.context_length = int(lib.llama_n_ctx(self._context))
+        self._cached: list[int] = []
+        self._kept_prompt: tuple[int, ...] = ()
+        self._kept_logits = np.empty(tokenizer.n_vocab, dtype=np.float32)
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._flag_reader = _native_flag_reader()
+        # A batch of one token that is used again and again: only its number changes.
+        self._token = (lib.llama_token * 1)()
+        self._one = lib.llama_batch_get_one(self._token, 1)
+
+    @property
+    def cached_tokens(self) -> tuple[int, ...]:
+        """The ids that the KV cache holds, in order."""
+        return tuple(self._cached)
+
+    def generate(self, request: GenerationRequest, cancel: CancelFlag | None = None) -> Iterator[Event]:
+        """Read the prompt and generate, as events; the last one is `Finished`.
+
+        Another generation that is under way is waited for. Closing the iterator early is safe.
+
+        Raises:
+            ExceededContextLengthException: the prompt leaves no room in the context.
+            GenerationError: llama.cpp failed, or this thread is already in the middle of a generation.
+            ValueError: the prompt is empty or holds ids outside the vocabulary.
+        """
+        cancel = cancel or CancelFlag()
+        with self._exclusively(cancel):
+            yield from self._generate(request, cancel)
+
+    def read(self, prompt: Sequence[int], cancel: CancelFlag | None = None) -> None:
+        """Bring a prompt into the cache, so that a generation that begins with it starts sooner.
+
+        Raises:
+            ExceededContextLengthException: the prompt is longer than the context.
+        """
+        cancel = cancel or CancelFlag()
+        with self._exclusively(cancel):
+            self._check_prompt(prompt, room=0)
+            try:
+                for _ in self._read(prompt, cancel):
+                    pass
+            except _Interrupted:
+                return
+
+    def forget(self) -> None:
+        """Empty the cache: the next prompt is read whole."""
+        with self._exclusively(CancelFlag()):
+            self._forget()
+
+    def _generate(self, request: GenerationRequest, cancel: CancelFlag) -> Iterator[Event]:
+        self._check_prompt(request.prompt, room=1)
+        seed = draw_seed() if request.sampler.seed is None else request.sampler.seed
+        stream = TextStream(request.stops)
+        started = time.perf_counter()
+        first: float | None = None
+        reused = generated = 0
+        reason: FinishReason = "interrupted"
+        try:
+            for progress in self._read(request.prompt, cancel):
+                reused = progress.reused
+                yield progress
+            if cancel.is_set:
+                raise _Interrupted
+            with sampler_chain(
+                request.sampler, n_vocab=self._tokenizer.n_vocab, seed=seed, context=request.prompt
+            ) as chain:
+                limit = self._limit(request)
+                while True:
+                    if first is None:
+                        token = self._sample_kept(chain)
+                        first = time.perf_counter()
+                    else:
+                        token = lib.llama_sampler_sample(chain, self._context, -1)
+                    if token in request.stop_ids or self._tokenizer.is_end(token):
+                        reason = "stop"
+                        break
+                    generated += 1
+                    yield Token(token, stream.push(token, self._tokenizer.bytes_of(token)))
+                    if stream.stopped:
+                        reason = "stop"
+                        break
+                    if generated >= limit:
+                        reason = "length"
+                        break
+                    if not self._decode_one(token, cancel):
+                        reason = "length"
+                        break
+        except _Interrupted:
+            pass
+        ended = time.perf_counter()
+        yield Finished(
+            reason=reason,
+            text=stream.finish(),
+            ids=stream.ids(),
+            seed=seed,
+            prompt_tokens=len(request.prompt),
+            reused_tokens=reused,
+            generated_tokens=generated,
+            prompt_seconds=(first or ended) - started,
+            generation_seconds=ended - (first or ended),
+        )
+
+    def _limit(self, request: GenerationRequest) -> int:
+        """Return how many tokens may be generated: the reply's own limit, and the context's."""
+        # The last token drawn is never decoded, so one more fits than there are cells.
+        room = self.context_length - len(request.prompt) + 1
+        wished = request.sampler.max_len_tokens
+        return min(wished, room) if wished is not None and wished > 0 else room
+
+    def _check_prompt(self, prompt: Sequence[int], room: int) -> None:
+        if not prompt:
+            raise ValueError("the prompt is empty; give at least one token")
+        if not all(0 <= token < self._tokenizer.n_vocab for token in prompt):
+            raise ValueError(f"the prompt holds a token id outside 0 to {self._tokenizer.n_vocab - 1}")
+        if len(prompt) + room > self.context_length:
+            raise ExceededContextLengthException(
+                f"the prompt is {len(prompt):,} tokens long and the context holds {self.context_length:,}; "
+                f"shorten it, or load the model with a larger context length"
+            )
+
+    def _read(self, prompt: Sequence[int], cancel: CancelFlag) -> Iterator[PromptProgress]:
+        """Make the cache hold exactly `prompt`, and keep the logits after its last token."""
+        reused = self._keep_common_prefix(tuple(prompt))
+        yield PromptProgress(reused, len(prompt), reused)
+        while len(self._cached) < len(prompt):
+            chunk = prompt[len(self._cached) : len(self._cached) + self._n_batch]
+            buffer = (lib.llama_token * len(chunk))(*chunk)
+            if not self._decode(lib.llama_batch_get_one(buffer, len(chunk)), chunk, cancel):
+                raise GenerationError(
+                    f"llama.cpp found no room for token {len(self._cached) + 1:,} of a prompt of "
+                    f"{len(prompt):,} tokens in a context of {self.context_length:,}; "
+                    f"load the model with a larger context length"
+                )
+            if len(self._cached) == len(prompt):
+                self._keep_logits(tuple(prompt))
+            yield PromptProgress(len(self._cached), len(prompt), reused)
+
+    def _keep_logits(self, prompt: tuple[int, ...]) -> None:
+        row = lib.llama_get_logits_ith(self._context, -1)
+        ctypes.memmove(self._kept_logits.ctypes.data, row, self._kept_logits.nbytes)
+        self._kept_prompt = prompt
+
+    def _sample_kept(self, chain: object) -> int:
+        """Draw a token from the kept logits."""
+        candidates = np.recarray(len(self._kept_logits), dtype=_TOKEN_DATA)
+        candidates.id = np.arange(len(candidates), dtype=np.int32)
+        candidates.logit = self._kept_logits
+        candidates.p = 0.0
+        array = lib.llama_token_data_array(
+            data=candidates.ctypes.data_as(lib.llama_token_data_p),
+            size=len(candidates),
+            selected=-1,
+            sorted=False,
+        )
+        lib.llama_sampler_apply(chain, ctypes.byref(array))
+        token = int(array.data[array.selected].id)
+        lib.llama_sampler_accept(chain, token)
+        return token
+
+    def _keep_common_prefix(self, prompt: tuple[int, ...]) -> int:
+        """Drop from the cache what `prompt` does not begin with; return how many ids are left.
+
+        Unless the logits after it are kept, the prompt's last token is left to be read: llama.cpp has
+        logits only for what was decoded last.
+        """
+        if self._llama.n_tokens or self._cache_length() != len(self._cached):
+            # Someone used Model.llama directly: what the cache holds is not known any more.
+            self._llama.n_tokens = 0
+            self._forget()
+        usable = len(prompt) if prompt == self._kept_prompt else len(prompt) - 1
+        keep = 0
+        for ours, wanted in zip(self._cached, prompt[:usable], strict=False):
+            if ours != wanted:
+                break
+            keep += 1
+        if keep < len(self._cached):
+            self._cut(keep)
+        return len(self._cached)
+
+    def _cache_length(self) -> int:
+        return int(lib.llama_memory_seq_pos_max(self._memory, 0)) + 1
+
+    def _cut(self, keep: int) -> None:
+        """Keep the first `keep` ids of the cache, or none where the model's cache cannot be cut."""
+        if lib.llama_memory_seq_rm(self._memory, 0, keep, -1):
+            del self._cached[keep:]
+        else:
+            self._forget()
+
+    def _forget(self) -> None:
+        lib.llama_memory_clear(self._memory, True)
+        self._cached.clear()
+        self._kept_prompt = ()
+
+    def _decode_one(self, token: int, cancel: CancelFlag) -> bool:
+        self._token[0] = token
+        return self._decode(self._one, (token,), cancel)
+
+    def _decode(self, batch: lib.llama_batch, tokens: Sequence[int], cancel: CancelFlag) -> bool:
+        """Decode a batch; return whether there was room for it."""
+        if cancel.is_set:
+            raise _Interrupted
+        code = lib.llama_decode(self._context, batch)
+        if code == 0:
+            self._cached.extend(tokens)
+            return True
+        # What a failed batch left in the cache is not to be trusted.
+        self._cut(len(self._cached))
+        if code == _ABORTED:
+            raise _Interrupted
+        if code == _NO_ROOM:
+            return False
+        raise GenerationError(
+            f"llama.cpp failed to compute the next token (llama_decode returned {code}); see its log, "
+            f"and try a smaller context length or fewer layers on the GPU"
+        )
+
+    @contextmanager
+    def _exclusively(self, cancel: CancelFlag) -> Iterator[None]:
+        """Hold the context, with `cancel` read by llama.cpp while it computes."""
+        if self._owner == threading.get_ident():
+            raise GenerationError(
+                "a generation of this model is still under way in this thread; "
+                "read its stream to the end, or close it, before starting another"
+            )
+        with self._lock:
+            self._owner = threading.get_ident()
+            lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
+            try:
+                yield
+            finally:
+                lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+                self._owner = None

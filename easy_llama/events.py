@@ -1,0 +1,100 @@
+"""What goes into the token loop and what comes out of it: small frozen values that may cross threads."""
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Literal
+
+from easy_llama.samplers import DefaultSampling, SamplerSettings
+
+FinishReason = Literal["stop", "length", "interrupted"]
+"""Why a generation ended: at a stop, at a limit (of the reply or the context), or by a person."""
+
+
+class CancelFlag:
+    """Asks a running generation to stop; may be set from any thread, any number of times.
+
+    The flag is one byte of memory rather than a Python object, so that llama.cpp can read it in the
+    middle of a computation without waiting for the interpreter.
+    """
+
+    __slots__ = ("memory",)
+
+    def __init__(self) -> None:
+        self.memory = ctypes.create_string_buffer(2)
+
+    def cancel(self) -> None:
+        """Ask for the end."""
+        self.memory[0] = 1
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the end was asked for."""
+        return self.memory[0] != b"\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What to generate from."""
+
+    prompt: tuple[int, ...]
+    """The token ids of the whole prompt, BOS included where the model wants one."""
+
+    sampler: SamplerSettings = DefaultSampling
+    stops: tuple[str, ...] = ()
+    """Strings at which the reply ends; they are not part of it."""
+
+    stop_ids: frozenset[int] = frozenset()
+    """Token ids at which the reply ends, beside the model's own end-of-generation tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """A part of the prompt was read."""
+
+    done: int
+    """Tokens of the prompt that are in the cache now, reused ones included."""
+
+    total: int
+    """Tokens of the prompt."""
+
+    reused: int
+    """Tokens of the prompt that were in the cache before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token was generated."""
+
+    id: int
+    text: str
+    """The text that is certain with this token: it may be empty, or hold text of earlier tokens, while
+    a character is incomplete or a stop string may be beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The generation ended; always the last event."""
+
+    reason: FinishReason
+    text: str
+    """Text that was held back until now."""
+
+    ids: tuple[int, ...]
+    """The token ids whose text is exactly the reply; empty where the reply ends within a token."""
+
+    seed: int
+    """The seed that the draws were made with."""
+
+    prompt_tokens: int
+    reused_tokens: int
+    """How many of `prompt_tokens` were in the cache before."""
+
+    generated_tokens: int
+    prompt_seconds: float
+    """From the start to the first token, or to the end where there was none."""
+
+    generation_seconds: float = field(compare=False)
+    """From the first token to the end."""
+
+
+Event = PromptProgress | Token | Finished

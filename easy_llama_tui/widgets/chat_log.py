@@ -1,0 +1,408 @@
+"""The chat: its messages one below the other, the last of them while it is being written.
+
+One widget draws all of it, line by line. Only messages that come into view are laid out (see
+`message_column`), and while one is written only its last block is laid out again (see `markdown_lines`).
+The first row that is visible, `_top`, is what everything else follows from; Textual's `scroll_y` and
+`virtual_size` mirror it for the scrollbar.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.events import Click
+from textual.geometry import Offset, Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from easy_llama_tui.display_text import Line
+from easy_llama_tui.widgets.chat_selection import highlighted, selected_text, word_around
+from easy_llama_tui.widgets.chat_styles import COMPONENT_CLASSES, COMPONENT_CSS, chat_styles
+from easy_llama_tui.widgets.message_column import MessageColumn, Place
+from easy_llama_tui.widgets.message_view import ChatEntry, ChatStyles, Layout, MessageView
+
+_FRAME = 0.04
+"""Seconds between two layouts of text that is being written."""
+_SHARE = 6
+"""A layout that took long is followed by a pause of as many times its length."""
+_MARGIN = 1
+_UNSEEN = " ↓ new "
+
+
+class ChatLog(ScrollView, can_focus=True):
+    """Shows messages, and follows the last one while the reader is at the bottom.
+
+    When the reader has scrolled up, what they see stays where it is, whatever is added, changed or
+    resized; `↓ new` in the corner says that there is more below.
+    """
+
+    COMPONENT_CLASSES = COMPONENT_CLASSES
+    DEFAULT_CSS = (
+        """
+    ChatLog {
+        background: $background;
+        color: $foreground;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+    }
+    """
+        + COMPONENT_CSS
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "Scroll up", show=False, id="log.up"),
+        Binding("down", "scroll_down", "Scroll down", show=False, id="log.down"),
+        Binding("pageup", "page_up", "Scroll up a page", show=False, id="log.page-up"),
+        Binding("pagedown", "page_down", "Scroll down a page", show=False, id="log.page-down"),
+        Binding("home", "scroll_home", "Go to the first message", show=False, id="log.home"),
+        Binding("end", "scroll_end", "Go to the end, and follow it", show=False, id="log.end"),
+    ]
+
+    @dataclass
+    class Following(Message):
+        """The log begins or ceases to follow its end, or there is something below that was not seen."""
+
+        following: bool
+        """Whether new text moves into view by itself."""
+        unseen: bool
+        """Whether something was added below what is visible."""
+
+    def __init__(
+        self, entries: Iterable[ChatEntry] = (), *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._column = MessageColumn()
+        self._indices: dict[str, int] = {}
+        self._layout = Layout(80, ChatStyles.unstyled())
+        self._window = Size(0, 0)
+        self._top = 0
+        self._following = True
+        self._unseen = False
+        self._placing = False
+        self._styles_outdated = True
+        self._strips: LRUCache[Place, tuple[Line, Strip]] = LRUCache(512)
+        self._waiting: dict[str, ChatEntry] = {}
+        self._timer: Timer | None = None
+        self._next_frame = 0.0
+        self.set_entries(list(entries))
+
+    # What is shown
+
+    @property
+    def entries(self) -> tuple[ChatEntry, ...]:
+        """The messages, from the top."""
+        return tuple(self._waiting.get(view.entry.id, view.entry) for view in self._column.views)
+
+    @property
+    def following(self) -> bool:
+        """Whether new text moves into view by itself."""
+        return self._following
+
+    def set_entries(self, entries: Sequence[ChatEntry]) -> None:
+        """Show other messages. The reader stays where they are if that message is still there."""
+        self._waiting.clear()
+        old = {view.entry.id: view for view in self._column.views}
+        place, window_row = self._anchor()
+        kept = old and self._column.views[place.index].entry.id
+        views = [old.get(entry.id) or MessageView(entry, self._layout) for entry in entries]
+        for view, entry in zip(views, entries, strict=True):
+            if view.entry != entry:
+                view.update(entry)
+        self._column.replace(views)
+        self._indices = {entry.id: index for index, entry in enumerate(entries)}
+        self._strips.clear()
+        self._clear_selection()
+        if kept in self._indices and not self._following:
+            self._show(Place(self._indices[kept], place.row), window_row)
+        else:
+            self._follow_end()
+
+    def append(self, entry: ChatEntry) -> None:
+        """Add a message at the bottom."""
+        self._apply_waiting()
+        anchor = self._anchor()
+        dirty = self._column.height
+        self._indices[entry.id] = len(self._column.views)
+        self._column.append(MessageView(entry, self._layout))
+        self._show(*anchor, dirty=dirty)
+        self._note_unseen()
+
+    def update(self, entry: ChatEntry) -> None:
+        """Show another state of the message with the same id.
+
+        While it is streaming, text is shown some 25 times a second at most.
+
+        Raises:
+            KeyError: there is no such message.
+        """
+        old = self._column.views[self._indices[entry.id]].entry
+        if entry.streaming and old.streaming and self._window:
+            self._waiting[entry.id] = entry
+            self._schedule()
+        else:
+            self._waiting.pop(entry.id, None)
+            self._apply(entry)
+
+    def remove_from(self, id: str) -> None:  # noqa: A002
+        """Drop the message with this id and all below it.
+
+        Raises:
+            KeyError: there is no such message.
+        """
+        index = self._indices[id]
+        self._apply_waiting()
+        for view in self._column.views[index:]:
+            del self._indices[view.entry.id]
+        place, window_row = self._anchor()
+        dirty = self._column.top(index)
+        self._column.truncate(index)
+        self._clear_selection()
+        if place.index >= index:
+            place = Place(index - 1, 1 << 20)
+            window_row = self._window.height - 1
+        self._show(place, window_row, dirty=dirty)
+        self._set_following(self._following or self._at_end, unseen=False)
+
+    def entry_at(self, line: int) -> ChatEntry | None:
+        """Return the message that is drawn in this line of the widget, or `None` below the last one."""
+        found = self._column.line(self._top + line)
+        return self._column.views[found[0].index].entry if found else None
+
+    def scroll_to_end_now(self) -> None:
+        """Show the end, and follow it from now on."""
+        self._apply_waiting()
+        self._follow_end()
+
+    # Text that is being written
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            return
+        wait = self._next_frame - monotonic()
+        if wait <= 0:
+            self._apply_waiting()
+        else:
+            self._timer = self.set_timer(wait, self._apply_waiting)
+
+    def _apply_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if self._waiting:
+            began = monotonic()
+            waiting, self._waiting = self._waiting, {}
+            for entry in waiting.values():
+                self._apply(entry)
+            ended = monotonic()
+            self._next_frame = ended + max(_FRAME, _SHARE * (ended - began))
+
+    def _apply(self, entry: ChatEntry) -> None:
+        index = self._indices[entry.id]
+        view = self._column.views[index]
+        longer = len(entry.text) > len(view.entry.text)
+        place, window_row = self._anchor()
+        height = view.height
+        first = view.update(entry)
+        if view.height != height:
+            self._column.heights_changed(index)
+        dirty = self._column.top(index) + first
+        self._show(place, window_row, dirty=dirty)
+        if longer:
+            self._note_unseen()
+
+    # Where the reader is
+
+    @property
+    def _at_end(self) -> bool:
+        return self._top + self._window.height >= self._column.height
+
+    def _anchor(self) -> tuple[Place, int]:
+        """Return the place that is to stay where it is, and in which row of the window that is."""
+        if self._following or not self._column.views:
+            return self._end()
+        return self._column.place(self._top), 0
+
+    def _end(self) -> tuple[Place, int]:
+        # A row below the last one there is means the last one.
+        return Place(-1, 1 << 20), self._window.height - 1
+
+    def _follow_end(self) -> None:
+        self._following = True
+        self._show(*self._end())
+        self._set_following(True, unseen=False)
+
+    def _show(self, place: Place, window_row: int, *, dirty: int = 0) -> None:
+        """Put `place` into this row of the window; rows from `dirty` on have changed."""
+        if not self._window:
+            return
+        top = self._column.show(place, window_row, self._window.height)
+        moved = top != self._top
+        self._top = top
+        self._mirror()
+        first = max(0, dirty - top)
+        if moved or not first:
+            self.refresh()
+        elif first < self._window.height:
+            self.refresh(Region(0, first, self._window.width, self._window.height - first))
+
+    def _mirror(self) -> None:
+        """Tell Textual's scrollbar where the window is.
+
+        Setting `virtual_size` itself would lay out the whole screen for every new line.
+        """
+        self._placing = True
+        size = Size(self._layout.width, self._column.height)
+        if size != self.virtual_size:
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
+        if round(self.scroll_y) != self._top:
+            self.set_reactive(Widget.scroll_y, self._top)
+            if self.show_vertical_scrollbar:
+                self.vertical_scrollbar.position = self._top
+        self.set_reactive(Widget.scroll_target_y, self._top)
+        self._placing = False
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the wheel, the scrollbar and whoever else scrolls."""
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = new_value
+        if not self._placing and round(new_value) != self._top:
+            self._scroll_rows(round(new_value) - self._top)
+
+    def _scroll_rows(self, rows: int) -> None:
+        if not self._column.views:
+            return
+        target = self._top + rows
+        if abs(rows) <= self._window.height:
+            # What was visible moves by exactly so much, however high the messages above turn out to be.
+            self._show(self._column.place(self._top), -rows)
+        elif target >= self.max_scroll_y:
+            self._show(*self._end())
+        else:
+            self._show(self._column.place(target), 0)
+        self._set_following(self._at_end, unseen=self._unseen)
+
+    def _note_unseen(self) -> None:
+        self._set_following(self._following, unseen=not self._at_end)
+
+    def _set_following(self, following: bool, *, unseen: bool) -> None:
+        unseen = unseen and not following
+        if (following, unseen) != (self._following, self._unseen):
+            self._following, self._unseen = following, unseen
+            self.refresh(Region(0, self._window.height - 1, self._window.width, 1))
+            self.post_message(self.Following(following, unseen))
+
+    def action_scroll_up(self) -> None:
+        """Scroll up by a row."""
+        self._scroll_rows(-1)
+
+    def action_scroll_down(self) -> None:
+        """Scroll down by a row."""
+        self._scroll_rows(1)
+
+    def action_page_up(self) -> None:
+        """Scroll up by a page, less two rows that stay in view."""
+        self._scroll_rows(min(-1, 2 - self._window.height))
+
+    def action_page_down(self) -> None:
+        """Scroll down by a page, less two rows that stay in view."""
+        self._scroll_rows(max(1, self._window.height - 2))
+
+    def action_scroll_home(self) -> None:
+        """Show the first message."""
+        self._show(Place(0, 0), 0)
+        self._set_following(self._at_end, unseen=self._unseen)
+
+    def action_scroll_end(self) -> None:
+        """Show the end, and follow it."""
+        self.scroll_to_end_now()
+
+    # Size and styles
+
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        # Laid out here and not on a resize event: that comes after the first frame of the new size.
+        self._placing = True
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        self._placing = False
+        gutter = self.styles.gutter
+        window = Size(max(0, size.width - gutter.width), max(0, size.height - gutter.height))
+        if window != self._window:
+            self._resize(window)
+        return changed
+
+    def _resize(self, window: Size) -> None:
+        place, window_row = self._anchor()
+        width = max(0, window.width - self.styles.scrollbar_size_vertical)
+        was_shown, self._window = bool(self._window), window
+        if width == self._layout.width and was_shown:
+            self._show(*(self._end() if self._following else (place, window_row)))
+            return
+        self._set_layout(self._layout._replace(width=width), place)
+
+    def _set_layout(self, layout: Layout, place: Place) -> None:
+        """Lay everything out anew; the text at `place` becomes the first row, unless the end is followed."""
+        self._layout = layout
+        views = self._column.views
+        position = views[place.index].position_of(place.row) if views and not self._following else 0
+        self._column.set_layout(layout)
+        self._strips.clear()
+        self._clear_selection()
+        if self._following or not views:
+            self._show(*self._end())
+        else:
+            self._show(Place(place.index, views[place.index].row_of(position)), 0)
+
+    def notify_style_update(self) -> None:
+        """Look at the theme again before the next frame; its component styles come after this call."""
+        super().notify_style_update()
+        self._styles_outdated = True
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the rows of `crop`, in the theme's present styles."""
+        if self._styles_outdated:
+            self._styles_outdated = False
+            styles = chat_styles(self)
+            if styles != self._layout.styles:
+                self._set_layout(self._layout._replace(styles=styles), self._anchor()[0])
+        return super().render_lines(crop)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Return row `y` of the window."""
+        found = self._column.line(self._top + y)
+        strip = self._line_strip(*found) if found else Strip.blank(self._layout.width)
+        if self._unseen and y == self._window.height - 1:
+            style = self.get_component_rich_style("chat-log--unseen")
+            end = self._layout.width - _MARGIN - len(_UNSEEN)
+            strip = Strip([*strip.crop_extend(0, end, None), Segment(_UNSEEN, style)])
+        return strip
+
+    def _line_strip(self, place: Place, line: Line) -> Strip:
+        cached = self._strips.get(place)
+        if cached is not None and cached[0] is line:
+            strip = cached[1]
+        else:
+            strip = Strip(line.segments)
+            if line.fill is not None:
+                strip = strip.adjust_cell_length(self._layout.width - _MARGIN, line.fill)
+            strip = strip.crop_extend(0, self._layout.width, None)
+            self._strips[place] = (line, strip)
+        key = _selection_key(place)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(key)) is not None:
+            style = self.screen.get_component_rich_style("screen--selection")
+            strip = highlighted(strip, line, span, style)
+        return strip.apply_offsets(0, key)

@@ -1,0 +1,113 @@
+"""Where the person writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from easy_llama_tui.keymap import PROMPT_KEYS
+
+
+class PromptInput(TextArea):
+    """A text area that grows with its text, sends with Enter, and remembers what was sent."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in PROMPT_KEYS if key.id != "send"]
+
+    @dataclass
+    class Submitted(Message):
+        """The person sent a message; the prompt keeps its text until it is told to clear it."""
+
+        prompt: "PromptInput"
+        text: str
+
+        @property
+        def control(self) -> "PromptInput":
+            """The prompt that was sent from."""
+            return self.prompt
+
+    class QuitRequested(Message):
+        """The person ended the input of an empty prompt."""
+
+    @dataclass
+    class ScrollRequested(Message):
+        """The person wants to see another page of the chat."""
+
+        pages: int
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            highlight_cursor_line=False,
+            tab_behavior="focus",
+        )
+        self._sent: list[str] = []
+        self._shown_entry: int | None = None
+        self._draft = ""
+
+    def set_history(self, texts: Sequence[str]) -> None:
+        """Give it the messages that were sent before, oldest first."""
+        self._sent = list(texts)
+        self._shown_entry = None
+
+    def take(self) -> str:
+        """Return the text and clear the prompt, remembering what it held."""
+        text = self.text
+        self._sent.append(text)
+        self._shown_entry = None
+        self.clear()
+        return text
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self._enter()
+            return
+        await super()._on_key(event)
+
+    def _enter(self) -> None:
+        row, column = self.cursor_location
+        if column and self.document.get_line(row)[column - 1] == "\\":
+            self.replace("\n", (row, column - 1), (row, column))
+        elif self.text.strip():
+            self.post_message(self.Submitted(self, self.text))
+
+    def action_newline(self) -> None:
+        """Begin a new line at the cursor."""
+        self.replace("\n", *self.selection)
+
+    def action_end_of_input(self) -> None:
+        """Ask to quit where the prompt is empty; else delete the character after the cursor."""
+        if self.text:
+            self.action_delete_right()
+        else:
+            self.post_message(self.QuitRequested())
+
+    def action_scroll_chat(self, pages: int) -> None:
+        """Ask for another page of the chat."""
+        self.post_message(self.ScrollRequested(pages))
+
+    def action_history(self, step: int) -> None:
+        """Show an earlier (-1) or later (1) message that was sent, and at the end the draft again."""
+        if self._shown_entry is None:
+            if step > 0 or not self._sent:
+                return
+            self._draft = self.text
+            self._shown_entry = len(self._sent)
+        self._shown_entry = max(self._shown_entry + step, 0)
+        if self._shown_entry >= len(self._sent):
+            self._shown_entry = None
+            self._show(self._draft)
+        else:
+            self._show(self._sent[self._shown_entry])
+
+    def _show(self, text: str) -> None:
+        # Replacing, unlike loading, can be undone.
+        self.replace(text, self.document.start, self.document.end)
+        self.move_cursor(self.document.end)

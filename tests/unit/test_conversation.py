@@ -1,0 +1,316 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from easy_llama.prompt import Turn
+from easy_llama_tui.conversation import Conversation, ConversationError, Message, storable_text
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def message(message_id, parent=None, role="user", content="", **more):
+    return Message(message_id, parent, role, content, NOON, **more)
+
+
+def ids(messages):
+    return [one.id for one in messages]
+
+
+@pytest.fixture
+def chat():
+    """Return m1 (user), m2 (bot), m3 (user), m4 (bot)."""
+    conversation = Conversation(now=lambda: NOON)
+    conversation.add("user", "woof?")
+    conversation.add("bot", "woof!", finish="stop", ids=(7, 8))
+    conversation.add("user", "and the cat?")
+    conversation.add("bot", "meow", finish="length", ids=(9,))
+    return conversation
+
+
+class TestMessage:
+    def test_its_time_is_brought_to_whole_seconds_in_utc(self):
+        there = datetime(2026, 11, 22, 14, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
+        created = Message("m1", None, "user", "", there).created
+        assert (created, created.microsecond, created.tzinfo) == (NOON, 0, UTC)
+
+    def test_a_time_without_a_zone_is_refused(self):
+        with pytest.raises(ValueError, match="no time zone"):
+            Message("m1", None, "user", "", datetime(2026, 11, 22))
+
+    def test_token_ids_are_not_compared(self):
+        assert message("m1", role="bot", ids=(1, 2)) == message("m1", role="bot")
+
+    def test_only_a_reply_has_a_finish(self):
+        with pytest.raises(ConversationError, match="'m1'"):
+            message("m1", role="user", finish="stop")
+
+    def test_an_empty_id_is_refused(self):
+        with pytest.raises(ConversationError, match="empty id"):
+            message("")
+
+    @pytest.mark.parametrize(
+        ("text", "stored"),
+        [
+            ("a\ud800b", "a\ufffdb"),
+            ("\udfff", "\ufffd"),
+            ("\udc80\ud83d", "\ufffd\ufffd"),
+            ("\ud83d\ude00", "\U0001f600"),
+            ("\ufeffkept \ud800", "\ufeffkept \ufffd"),
+            ("plain \U0001f600 \u0301 \uffff", "plain \U0001f600 \u0301 \uffff"),
+        ],
+    )
+    def test_lone_surrogates_become_replacement_characters(self, text, stored):
+        assert storable_text(text) == stored
+        assert message("m1", content=text).content == stored
+
+
+class TestAdding:
+    def test_messages_are_numbered_and_follow_the_head(self, chat):
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
+        assert [one.parent for one in chat.path()] == [None, "m1", "m2", "m3"]
+        assert chat.head == "m4"
+
+    def test_an_empty_conversation_has_no_head(self):
+        conversation = Conversation()
+        assert (conversation.head, conversation.path(), conversation.messages) == (None, (), ())
+        assert (conversation.turns(), conversation.last_reply()) == ((), None)
+
+    def test_new_messages_are_dated_by_the_clock(self):
+        assert Conversation(now=lambda: NOON).add("user", "hi").created == NOON
+        before = datetime.now(UTC).replace(microsecond=0)
+        assert before <= Conversation().add("user", "hi").created <= datetime.now(UTC)
+
+    def test_below_another_message_a_branch_begins_and_is_shown(self, chat):
+        branch = chat.add("user", "and the cow?", parent="m2")
+        assert ids(chat.path()) == ["m1", "m2", branch.id]
+        assert ids(chat.siblings(branch.id)) == ["m3", branch.id]
+
+    def test_without_a_parent_the_conversation_begins_anew(self, chat):
+        anew = chat.add("user", "moo?", parent=None)
+        assert ids(chat.path()) == [anew.id]
+        assert ids(chat.children(None)) == ["m1", anew.id]
+
+    def test_below_an_unknown_message_nothing_is_added(self, chat):
+        with pytest.raises(ConversationError, match="'m99'"):
+            chat.add("user", "lost", parent="m99")
+        assert len(chat.messages) == 4
+        assert chat.head == "m4"
+
+    def test_an_alternative_is_empty_and_beside_the_other(self, chat):
+        other = chat.add_alternative("m2")
+        assert (other.role, other.content, other.parent, other.finish) == ("bot", "", "m1", None)
+        assert ids(chat.path()) == ["m1", other.id]
+        assert ids(chat.siblings("m2")) == ["m2", other.id]
+
+    def test_ids_go_on_after_those_of_a_file(self):
+        conversation = Conversation([message("m7"), message("greeting", "m7"), message("m" + "9" * 5000)])
+        assert conversation.add("user", "next").id == "m8"
+
+
+class TestUpdating:
+    def test_the_reply_is_replaced_in_its_place(self, chat):
+        chat.show("m4")
+        changed = chat.update("m2", content="arf", finish="interrupted", ids=(5,))
+        assert chat.get("m2") is changed
+        assert (changed.content, changed.finish, changed.ids) == ("arf", "interrupted", (5,))
+        assert (changed.parent, changed.created) == ("m1", NOON)
+        assert ids(chat.messages) == ["m1", "m2", "m3", "m4"]
+        assert chat.head == "m4"
+
+    def test_edited_text_loses_the_token_ids_of_the_old_text(self, chat):
+        assert chat.update("m2", content="arf", finish="stop").ids == ()
+
+    def test_snapshots_taken_before_do_not_change(self, chat):
+        before = chat.messages
+        chat.update("m4", content="purr", finish="stop")
+        assert before[3].content == "meow"
+
+    def test_an_unknown_message_cannot_be_updated(self, chat):
+        with pytest.raises(ConversationError, match="'m99'"):
+            chat.update("m99", content="")
+
+
+class TestShowing:
+    def test_each_alternative_keeps_its_own_continuation(self, chat):
+        other = chat.add_alternative("m2").id
+        below_first = chat.add("user", "first below the other").id
+        below_second = chat.add("user", "second below the other", parent=other).id
+        chat.show(below_first)
+        chat.show("m2")
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
+        chat.show(other)
+        assert ids(chat.path()) == ["m1", other, below_first]
+        chat.show(below_second)
+        chat.show("m4")
+        chat.show(other)
+        assert ids(chat.path()) == ["m1", other, below_second]
+
+    def test_what_was_never_shown_continues_with_the_newest(self):
+        conversation = Conversation(
+            [
+                message("m1"),
+                message("m2", "m1"),
+                message("m3", "m1"),
+                message("m4", "m3"),
+                message("m5", "m3"),
+            ],
+            head="m2",
+        )
+        assert conversation.head == "m2"
+        conversation.show("m3")
+        assert ids(conversation.path()) == ["m1", "m3", "m5"]
+
+    def test_without_a_head_the_newest_is_shown(self):
+        conversation = Conversation([message("m1"), message("m2", "m1"), message("m3", "m1")])
+        assert conversation.head == "m3"
+
+    def test_a_message_on_the_path_shows_what_is_shown_already(self, chat):
+        chat.show("m1")
+        assert chat.head == "m4"
+
+    def test_the_path_can_end_above_other_messages(self, chat):
+        chat.end_at("m2")
+        assert ids(chat.path()) == ["m1", "m2"]
+        branch = chat.add("user", "and the cow?")
+        assert ids(chat.siblings("m3")) == ["m3", branch.id]
+
+    def test_unknown_messages_are_named(self, chat):
+        for ask in (chat.show, chat.end_at, chat.children, chat.siblings, chat.get, chat.add_alternative):
+            with pytest.raises(ConversationError, match="'m99'"):
+                ask("m99")
+        assert chat.head == "m4"
+
+
+class TestTurns:
+    def test_the_shown_path_becomes_turns_with_their_token_ids(self, chat):
+        assert chat.turns() == (
+            Turn("user", "woof?"),
+            Turn("bot", "woof!", (7, 8)),
+            Turn("user", "and the cat?"),
+            Turn("bot", "meow", (9,)),
+        )
+
+    def test_what_leads_up_to_a_reply_does_not_hold_it(self, chat):
+        assert [turn.content for turn in chat.turns(before="m4")] == ["woof?", "woof!", "and the cat?"]
+        assert chat.turns(before="m1") == ()
+
+    def test_a_message_that_is_not_shown_has_its_own_past(self, chat):
+        chat.add("user", "moo?", parent=None)
+        assert [turn.content for turn in chat.turns(before="m3")] == ["woof?", "woof!"]
+
+    def test_the_last_reply_is_the_one_that_is_shown(self, chat):
+        assert chat.last_reply().id == "m4"
+        chat.add("user", "thanks")
+        assert chat.last_reply().id == "m4"
+        chat.end_at("m3")
+        assert chat.last_reply().id == "m2"
+        chat.end_at("m1")
+        assert chat.last_reply() is None
+
+
+class TestRemoving:
+    def test_all_below_goes_and_the_path_ends_at_the_parent(self, chat):
+        assert ids(chat.remove("m2")) == ["m2", "m3", "m4"]
+        assert ids(chat.path()) == ["m1"]
+        assert chat.children("m1") == ()
+        with pytest.raises(ConversationError, match="'m3'"):
+            chat.get("m3")
+
+    def test_the_alternative_before_takes_its_place(self, chat):
+        second = chat.add_alternative("m2").id
+        third = chat.add_alternative("m2").id
+        fourth = chat.add_alternative("m2").id
+        chat.show(third)
+        chat.remove(third)
+        assert chat.head == second
+        chat.remove(fourth)
+        chat.show("m2")
+        chat.remove("m2")
+        assert chat.head == second
+
+    def test_what_is_shown_elsewhere_stays_shown(self, chat):
+        other = chat.add_alternative("m2").id
+        chat.show("m2")
+        chat.remove(other)
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
+
+    def test_a_forgotten_continuation_is_not_followed(self, chat):
+        chat.add("user", "and the cow?", parent="m2")
+        chat.show("m4")
+        chat.add("user", "anew", parent=None)
+        chat.remove("m3")
+        chat.show("m1")
+        assert [one.content for one in chat.path()] == ["woof?", "woof!", "and the cow?"]
+
+    def test_the_last_message_leaves_an_empty_conversation(self, chat):
+        chat.remove("m1")
+        assert (chat.head, chat.messages, chat.children(None)) == (None, (), ())
+        assert chat.add("user", "again").id == "m5"
+
+
+class TestBuildingFromMessages:
+    def test_a_parent_may_come_after_its_child(self):
+        conversation = Conversation([message("m2", "m1"), message("m1")])
+        assert ids(conversation.path()) == ["m1", "m2"]
+        assert ids(conversation.messages) == ["m2", "m1"]
+
+    @pytest.mark.parametrize(
+        ("messages", "head", "named"),
+        [
+            ([message("m1"), message("m2", "m9")], None, "message 'm2' follows 'm9'"),
+            ([message("m1"), message("m1")], None, "'m1' is given to two"),
+            ([message("m1", "m1")], None, "'m1' follows itself"),
+            ([message("m1"), message("m2", "m3"), message("m3", "m2")], None, "'m[23]' follows itself"),
+            ([message("m4", "m2"), message("m2", "m3"), message("m3", "m2")], None, "'m[23]' follows itself"),
+            ([message("m1")], "m2", "the head 'm2'"),
+            ([], "m1", "the head 'm1'"),
+        ],
+    )
+    def test_what_is_no_tree_is_refused_by_name(self, messages, head, named):
+        with pytest.raises(ConversationError, match=named):
+            Conversation(messages, head)
+
+    def test_a_long_conversation_is_built_without_recursion(self):
+        count = 20_000
+        messages = [message("m1"), *(message(f"m{n}", f"m{n - 1}") for n in range(2, count + 1))]
+        conversation = Conversation(messages)
+        assert conversation.head == f"m{count}"
+        assert len(conversation.path()) == count
+        assert len(conversation.remove("m1")) == count
+
+
+class TestInvariants:
+    @settings(max_examples=150, deadline=None)
+    @given(st.data())
+    def test_whatever_is_done_it_stays_a_tree_with_its_head_on_it(self, data):
+        conversation = Conversation(now=lambda: NOON)
+        for _ in range(data.draw(st.integers(1, 25))):
+            known = ids(conversation.messages)
+            action = data.draw(st.sampled_from(["add", "branch", "alternative", "show", "end_at", "remove"]))
+            if not known or action == "add":
+                conversation.add("bot", "text")
+                continue
+            chosen = data.draw(st.sampled_from(known))
+            if action == "branch":
+                added = conversation.add("user", "text", parent=chosen)
+                assert conversation.head == added.id
+            elif action == "alternative":
+                assert conversation.add_alternative(chosen).parent == conversation.get(chosen).parent
+            elif action == "remove":
+                conversation.remove(chosen)
+            else:
+                getattr(conversation, action)(chosen)
+                assert chosen in ids(conversation.path())
+            self.check(conversation)
+
+    def check(self, conversation):
+        again = Conversation(conversation.messages, conversation.head)
+        assert again.path() == conversation.path()
+        assert (conversation.head is None) == (not conversation.messages)
+        path = conversation.path()
+        assert [one.parent for one in path] == [None, *ids(path)][: len(path)]
+        for one in conversation.messages:
+            assert conversation.children(one.id) == again.children(one.id)
+            assert one in conversation.siblings(one.id)

@@ -1,0 +1,487 @@
+import errno
+import os
+import stat
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from easy_llama_tui import locations
+from easy_llama_tui.conversation import Conversation, Message
+from easy_llama_tui.session import ModelReference, SamplerChoice, Session, SessionError, to_toml
+from easy_llama_tui.session_store import SessionStore, SessionWriter
+
+BEGUN = datetime(2026, 11, 22, 10, 15, 0, tzinfo=UTC)
+PATIENCE = 30.0
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions or links")
+
+
+def chat(session_id="20261122-101500-3f9c", content="woof", minutes=0, **more):
+    return Session(
+        id=session_id,
+        title=content,
+        named=False,
+        created=BEGUN,
+        updated=BEGUN + timedelta(minutes=minutes),
+        head="m1",
+        model=ModelReference("models/small.gguf", "Small"),
+        format="template",
+        sampler=SamplerChoice("DefaultSampling", {"temp": 0.8}),
+        messages=(Message("m1", None, "user", content, BEGUN),),
+        **more,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SessionStore(tmp_path / "data" / "sessions")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestSavingAndLoading:
+    def test_a_chat_comes_back(self, store):
+        path = store.save(chat())
+        assert path == store.folder / "20261122-101500-3f9c.toml"
+        assert store.load("20261122-101500-3f9c") == chat()
+
+    def test_newlines_are_not_translated(self, store):
+        session = chat(content="dos\r\nmac\runix\n")
+        assert b"\r" not in store.save(session).read_bytes()
+        assert store.load(session.id) == session
+
+    @posix_only
+    def test_files_and_their_folder_are_for_their_user_alone(self, store):
+        path = store.save(chat())
+        path.chmod(0o644)
+        store.save(chat(content="meow"))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+
+    def test_a_long_chat_is_saved_whole_as_it_grows(self, store):
+        conversation = Conversation(now=lambda: BEGUN)
+        for number in range(30):
+            conversation.add("user", f"question {number}")
+            reply = conversation.add("bot", "")
+            conversation.update(reply.id, content="half")
+            store.save(replace(chat(), messages=conversation.messages, head=conversation.head))
+            conversation.update(reply.id, content="a whole answer", finish="stop")
+        conversation.remove("m3")
+        session = replace(chat(), messages=conversation.messages, head=conversation.head)
+        store.save(session)
+        assert store.load(session.id) == session
+
+    @pytest.mark.parametrize("session_id", ["../escaped", "/escaped", "..", ".hidden", "a/b", "nul\0"])
+    def test_an_id_cannot_leave_the_folder(self, store, session_id):
+        with pytest.raises(SessionError, match="cannot name a file"):
+            store.save(chat(session_id))
+        assert not store.folder.exists()
+
+    def test_a_copied_file_is_a_chat_of_its_own(self, store):
+        path = store.save(chat())
+        (store.folder / "copy.toml").write_bytes(path.read_bytes())
+        copy = store.load("copy")
+        assert copy.id == "copy"
+        store.save(replace(copy, title="changed"))
+        assert store.load(chat().id).title == "woof"
+        assert store.load("copy").title == "changed"
+
+
+class TestFinding:
+    @pytest.fixture(autouse=True)
+    def three_chats(self, store):
+        for session_id in ("20261122-101500-aaaa", "20261122-101500-aabb", "20261123-090000-cccc"):
+            store.save(chat(session_id))
+
+    def test_the_only_chat_that_begins_so(self, store):
+        assert store.load("20261123").id == "20261123-090000-cccc"
+
+    def test_several_that_begin_so_are_named(self, store):
+        with pytest.raises(SessionError, match=r"2 chats .*aaaa, .*aabb") as caught:
+            store.load("20261122")
+        assert "more of the id" in caught.value.next_step
+
+    def test_a_whole_id_wins_over_a_longer_one(self, store):
+        store.save(chat("20261123-090000-cccc-2"))
+        assert store.load("20261123-090000-cccc").id == "20261123-090000-cccc"
+
+    @pytest.mark.parametrize("text", ["", "2027", "../secret", "/etc/hostname", "a\0b", "x" * 5000])
+    def test_what_is_no_chat(self, store, text):
+        (store.folder.parent / "secret").write_text(to_toml(chat()))
+        with pytest.raises(SessionError, match="There is no chat"):
+            store.load(text)
+
+    @pytest.mark.parametrize("text", ["missing.toml", "a\0b.toml"])
+    def test_a_file_that_is_not_there(self, store, text):
+        with pytest.raises(SessionError, match="There is no file"):
+            store.load(text)
+
+    def test_a_file_with_an_impossible_name(self, store):
+        with pytest.raises(SessionError, match="could not be read"):
+            store.load("x" * 5000 + ".toml")
+
+    def test_a_folder_that_is_not_there_holds_no_chats(self, tmp_path):
+        with pytest.raises(SessionError, match="There is no chat"):
+            SessionStore(tmp_path / "nowhere").load("2026")
+
+
+class TestFilesElsewhere:
+    def test_are_saved_back_to_where_they_came_from(self, store, tmp_path):
+        path = tmp_path / "shared chat.toml"
+        path.write_bytes(b"\xef\xbb\xbf" + to_toml(chat()).encode())
+        session = store.load(str(path))
+        assert (session, session.file) == (chat(), path)
+        assert store.save(replace(session, title="changed")) == path
+        assert 'title = "changed"' in path.read_text(encoding="utf-8")
+        assert not store.folder.exists()
+
+    def test_a_path_into_the_folder_is_the_chat_there(self, store):
+        path = store.save(chat())
+        assert store.load(str(path)).file is None
+
+    def test_a_relative_path_holds_after_the_folder_changes(self, store, tmp_path, monkeypatch):
+        (tmp_path / "chat.toml").write_text(to_toml(chat()))
+        monkeypatch.chdir(tmp_path)
+        assert store.load("chat.toml").file == tmp_path / "chat.toml"
+
+    @posix_only
+    def test_a_link_stays_a_link(self, store, tmp_path):
+        (tmp_path / "real.toml").write_text(to_toml(chat()))
+        link = tmp_path / "link.toml"
+        link.symlink_to(tmp_path / "real.toml")
+        store.save(replace(store.load(str(link)), title="changed"))
+        assert link.is_symlink()
+        assert 'title = "changed"' in (tmp_path / "real.toml").read_text()
+
+
+class TestListing:
+    def test_the_last_changed_comes_first(self, store):
+        for session_id, minutes in (("a", 1), ("b", 3), ("c", 2)):
+            store.save(chat(session_id, minutes=minutes))
+        assert [summary.id for summary in store.summaries()] == ["b", "c", "a"]
+        latest = store.latest()
+        assert (latest.id, latest.title, latest.model_name) == ("b", "woof", "Small")
+        assert (latest.created, latest.updated) == (BEGUN, BEGUN + timedelta(minutes=3))
+        assert latest.path == store.folder / "b.toml"
+
+    def test_nothing_saved_yet(self, store):
+        assert store.summaries() == ()
+        assert store.latest() is None
+
+    def test_damaged_files_are_reported_and_the_others_listed(self, store):
+        store.save(chat("good"))
+        (store.folder / "empty.toml").write_bytes(b"")
+        (store.folder / "binary.toml").write_bytes(b"\xff\xfe\x00")
+        (store.folder / "newer.toml").write_text("schema = 2\n")
+        (store.folder / "folder.toml").mkdir()
+        (store.folder / "notes.txt").write_text("not a chat")
+        (store.folder / ".hidden.toml").write_text("not a chat")
+        listing = store.listing()
+        assert [summary.id for summary in listing.summaries] == ["good"]
+        assert store.summaries() == listing.summaries
+        said = sorted(error.what.removeprefix(str(store.folder)) for error in listing.damaged)
+        assert [line.split(" ", 1)[0] for line in said[:3]] == ["/binary.toml", "/empty.toml", "/newer.toml"]
+        assert "folder.toml" in said[3]
+
+    def test_a_damaged_file_stays_as_it_is(self, store):
+        store.save(chat("good"))
+        damaged = store.folder / "bad.toml"
+        damaged.write_bytes(b"schema = 1\n[[mess")
+        store.listing()
+        with pytest.raises(SessionError, match=r"bad\.toml"):
+            store.load("bad")
+        assert damaged.read_bytes() == b"schema = 1\n[[mess"
+
+    def test_messages_are_not_read_for_the_list(self, store):
+        path = store.save(chat("long"))
+        with path.open("ab") as file:
+            file.write(b"[[messages]]\nid = damaged")
+        assert [summary.id for summary in store.summaries()] == ["long"]
+        with pytest.raises(SessionError, match="not valid TOML"):
+            store.load("long")
+
+    def test_a_header_that_looks_like_messages_is_read_all_the_same(self, store):
+        path = store.save(chat("odd"))
+        header, _, messages = path.read_text().partition("\n[model]\n")
+        model, _, messages = messages.partition("\n[[messages]]\n")
+        path.write_text(f'{header}note = """\n[[messages]]\n"""\n[[messages]]\n{messages}\n[model]\n{model}')
+        assert [summary.title for summary in store.summaries()] == ["woof"]
+        assert store.load("odd").extra == {"note": "[[messages]]\n"}
+
+    @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_a_named_pipe_does_not_hang_the_list(self, store):
+        store.save(chat("good"))
+        os.mkfifo(store.folder / "pipe.toml")
+        assert len(store.listing().damaged) == 1
+
+    def test_a_folder_that_is_a_file_is_an_error(self, tmp_path):
+        (tmp_path / "sessions").write_text("")
+        with pytest.raises(SessionError, match="could not be listed"):
+            SessionStore(tmp_path / "sessions").summaries()
+
+
+class TestAtomicity:
+    @pytest.mark.parametrize("failing", ["replace", "fsync", "open"])
+    def test_a_failed_save_leaves_the_version_before_and_nothing_else(self, store, monkeypatch, failing):
+        store.save(chat())
+        with monkeypatch.context() as patch:
+            patch.setattr(os, failing, fail_with(OSError(errno.ENOSPC, "No space left on device")))
+            with pytest.raises(SessionError, match="No space left") as caught:
+                store.save(chat(content="never written"))
+        assert "stays in memory" in caught.value.next_step
+        assert names(store.folder) == ["20261122-101500-3f9c.toml"]
+        assert store.load(chat().id) == chat()
+
+    def test_an_interrupted_save_leaves_the_version_before_and_nothing_else(self, store, monkeypatch):
+        store.save(chat())
+        monkeypatch.setattr(os, "fsync", fail_with(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            store.save(chat(content="never written"))
+        assert names(store.folder) == ["20261122-101500-3f9c.toml"]
+        assert store.load(chat().id) == chat()
+
+    def test_the_new_version_is_on_disk_before_it_takes_the_name(self, store, monkeypatch):
+        steps = []
+        for name in ("fsync", "replace"):
+            monkeypatch.setattr(os, name, recording(steps, name, getattr(os, name)))
+        store.save(chat())
+        assert steps[:2] == ["fsync", "replace"]
+
+    @posix_only
+    def test_the_temporary_file_is_new_and_private_from_the_start(self, store, monkeypatch):
+        seen = []
+
+        def look(descriptor):
+            state = os.fstat(descriptor)
+            if stat.S_ISREG(state.st_mode):
+                seen.append((stat.S_IMODE(state.st_mode), names(store.folder)))
+
+        monkeypatch.setattr(os, "fsync", look)
+        store.save(chat())
+        [(mode, files)] = seen
+        assert mode == 0o600
+        assert [name.startswith(".") for name in files] == [True]
+
+    def test_a_folder_that_cannot_be_synced_is_no_failure(self, store, monkeypatch):
+        real = os.fsync
+
+        def only_files(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "Invalid argument")
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", only_files)
+        store.save(chat())
+        assert store.load(chat().id) == chat()
+
+    def test_what_a_killed_save_left_is_removed_later(self, store):
+        store.folder.mkdir(parents=True)
+        old, running = store.folder / ".00ff.saving", store.folder / ".11ee.saving"
+        for path in (old, running):
+            path.write_text("half a chat")
+        os.utime(old, (0, 0))
+        store.save(chat())
+        assert names(store.folder) == [".11ee.saving", "20261122-101500-3f9c.toml"]
+
+
+def fail_with(error):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    return fail
+
+
+def recording(steps, name, real):
+    def record(*args, **kwargs):
+        steps.append(name)
+        return real(*args, **kwargs)
+
+    return record
+
+
+class HeldStore(SessionStore):
+    """A store whose saves wait until they are let go, and fail while told to."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.gate = threading.Event()
+        self.reached = threading.Event()
+        self.error = None
+        self.written = []
+
+    def save(self, session):
+        self.reached.set()
+        assert self.gate.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        self.written.append(session.title)
+        return super().save(session)
+
+
+@pytest.fixture
+def held(tmp_path):
+    return HeldStore(tmp_path / "sessions")
+
+
+@pytest.fixture
+def errors():
+    return []
+
+
+@pytest.fixture
+def writer(held, errors):
+    writer = SessionWriter(held, errors.append)
+    yield writer
+    held.gate.set()
+    held.error = None
+    assert writer.close(PATIENCE)
+
+
+class TestWriter:
+    def test_only_the_newest_waiting_snapshot_of_a_chat_is_written(self, held, writer):
+        writer.submit(chat("a", "first"))
+        assert held.reached.wait(PATIENCE)
+        for content in ("second", "third", "fourth"):
+            writer.submit(chat("a", content))
+        writer.submit(chat("b", "another chat"))
+        assert not writer.flush(0)
+        held.gate.set()
+        assert writer.flush(PATIENCE)
+        assert held.written == ["first", "fourth", "another chat"]
+        assert held.load("a").title == "fourth"
+
+    def test_chats_are_written_in_the_order_they_came(self, held, writer):
+        for session_id in "cabd":
+            writer.submit(chat(session_id, session_id))
+        held.gate.set()
+        assert writer.flush(PATIENCE)
+        assert held.written == ["c", "a", "b", "d"]
+
+    def test_files_elsewhere_with_the_same_id_are_kept_apart(self, held, writer, tmp_path):
+        writer.submit(chat("b", "first in line"))
+        assert held.reached.wait(PATIENCE)
+        writer.submit(chat("a", "inside"))
+        writer.submit(chat("a", "outside", file=tmp_path / "a.toml"))
+        held.gate.set()
+        assert writer.flush(PATIENCE)
+        assert held.load("a").title == "inside"
+        assert held.load(str(tmp_path / "a.toml")).title == "outside"
+
+    def test_a_failed_snapshot_is_reported_and_tried_again_on_flush(self, held, writer, errors):
+        held.gate.set()
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a", "kept"))
+        assert not writer.flush(PATIENCE)
+        assert errors
+        assert set(errors) == {held.error}
+        held.error = None
+        assert writer.flush(PATIENCE)
+        assert held.load("a").title == "kept"
+
+    def test_a_failed_snapshot_is_tried_again_with_the_next_of_another_chat(self, held, writer):
+        held.gate.set()
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a", "kept"))
+        assert not writer.flush(PATIENCE)
+        held.error = None
+        writer.submit(chat("b", "other"))
+        assert writer.flush(PATIENCE)
+        assert sorted(held.written) == ["kept", "other"]
+
+    def test_a_failed_snapshot_is_not_written_after_a_newer_one(self, held, writer):
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a", "old"))
+        assert held.reached.wait(PATIENCE)
+        writer.submit(chat("a", "new"))
+        held.gate.set()
+        assert not writer.flush(PATIENCE)
+        held.error = None
+        assert writer.flush(PATIENCE)
+        assert held.written == ["new"]
+
+    def test_a_failed_snapshot_is_forgotten_once_a_newer_one_is_on_disk(self, held):
+        writer = SessionWriter(held, lambda _error: setattr(held, "error", None))
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a", "old"))
+        assert held.reached.wait(PATIENCE)
+        writer.submit(chat("a", "new"))
+        held.gate.set()
+        assert writer.flush(PATIENCE)
+        assert writer.close(PATIENCE)
+        assert held.written == ["new"]
+
+    def test_an_error_nobody_foresaw_does_not_end_the_thread(self, held, writer, errors):
+        held.gate.set()
+        held.error = MemoryError()
+        writer.submit(chat("a"))
+        assert not writer.flush(PATIENCE)
+        assert isinstance(errors[0], SessionError)
+        assert "MemoryError" in errors[0].what
+        held.error = None
+        assert writer.flush(PATIENCE)
+
+    def test_listeners_are_told_in_the_writers_thread_before_flush_returns(self, held):
+        told = []
+        writer = SessionWriter(
+            held, pytest.fail, lambda session: told.append((session.title, threading.current_thread().name))
+        )
+        held.gate.set()
+        writer.submit(chat("a", "saved"))
+        assert writer.flush(PATIENCE)
+        assert told == [("saved", "session-writer")]
+        assert writer.close(PATIENCE)
+
+    def test_a_listener_that_fails_does_not_end_the_thread(self, held):
+        writer = SessionWriter(held, fail_with(RuntimeError()), fail_with(RuntimeError()))
+        held.gate.set()
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a"))
+        assert not writer.flush(PATIENCE)
+        held.error = None
+        assert writer.close(PATIENCE)
+        assert held.written == ["woof"]
+
+    def test_closing_writes_what_waits_and_ends_the_thread(self, held, writer):
+        writer.submit(chat("a", "first"))
+        writer.submit(chat("b", "second"))
+        assert not writer.close(0)
+        held.gate.set()
+        assert writer.close(PATIENCE)
+        assert held.written == ["first", "second"]
+        assert not writer._thread.is_alive()
+        with pytest.raises(RuntimeError, match="closed"):
+            writer.submit(chat("a"))
+
+    def test_closing_says_when_something_is_not_on_disk(self, held, errors):
+        writer = SessionWriter(held, errors.append)
+        held.gate.set()
+        held.error = SessionError("The disk is full.", "Make room.")
+        writer.submit(chat("a"))
+        assert not writer.close(PATIENCE)
+        assert not writer.flush()
+        assert not writer.close()
+
+    def test_an_id_that_cannot_name_a_file_is_refused_at_once(self, writer):
+        with pytest.raises(SessionError, match="cannot name a file"):
+            writer.submit(chat("../escaped"))
+
+
+class TestLocations:
+    def test_each_is_a_path_of_the_apps_own_and_nothing_is_made(self, tmp_path, monkeypatch):
+        for name in ("DATA", "CONFIG", "CACHE", "STATE"):
+            monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+        paths = [
+            locations.sessions_folder(),
+            locations.log_file(),
+            locations.config_folder(),
+            locations.cache_folder(),
+        ]
+        assert all(isinstance(path, Path) and "easy-llama" in path.parts for path in paths)
+        assert len(set(paths)) == 4
+        assert list(tmp_path.iterdir()) == []
