@@ -24,7 +24,7 @@ class CancelFlag:
 
     def cancel(self) -> None:
         """Ask for the end."""
-        self.memory[0] = 1
+        self.memory[0] = b"\x01"
 
     @property
     def is_set(self) -> bool:

@@ -1,10 +1,13 @@
 """The app: themes, the screen, and the way out."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import ClassVar
 
+from textual import on
 from textual.app import App
 
 from easy_llama_tui.chat import Chat
@@ -13,6 +16,9 @@ from easy_llama_tui.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.session_store import SessionStore
 from easy_llama_tui.themes import DEFAULT_THEME, load_themes, themes_folder
+
+HANG_SECONDS = 10.0
+"""How long leaving may take after a signal."""
 
 
 class EzllamaApp(App[None]):
@@ -50,15 +56,22 @@ class EzllamaApp(App[None]):
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
-                loop.add_signal_handler(getattr(signal, name), lambda: self.run_worker(self.action_quit()))
+                loop.add_signal_handler(getattr(signal, name), self._on_signal)
 
     async def action_quit(self) -> None:
         """Save and leave."""
         self.left_cleanly = self.chat_screen.leave()
         self.exit()
 
-    def fail(self, reason: str) -> None:
-        """Leave because of something that the person must know about."""
-        self.failure = reason
+    @on(ChatScreen.EngineFailed)
+    def _on_engine_failed(self, message: ChatScreen.EngineFailed) -> None:
+        self.failure = message.reason
         self.left_cleanly = self.chat_screen.leave()
         self.exit(return_code=2)
+
+    def _on_signal(self) -> None:
+        # Should the app hang, a terminal that is gone must not leave it behind, computing.
+        timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
+        timer.daemon = True
+        timer.start()
+        self.run_worker(self.action_quit())

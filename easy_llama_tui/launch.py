@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from easy_llama import formats, samplers
-from easy_llama.gguf import read_summary
+from easy_llama.model_file import read_summary
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.arguments import LATEST
 from easy_llama_tui.chat import Chat
@@ -60,7 +60,7 @@ def prepare(arguments: argparse.Namespace, store: SessionStore) -> Launch:
     summary = read_summary(path)
     name = " ".join(part for part in (summary.display_name, summary.quantisation) if part)
     preset_name = _preset_name(arguments.sampler)
-    notices = ()
+    notices: tuple[str, ...] = ()
     if session is not None and arguments.system is not None:
         notices = ("--system is for new chats: this one goes on as it was. Ctrl+N begins one.",)
     return Launch(

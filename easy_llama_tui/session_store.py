@@ -277,8 +277,8 @@ class SessionWriter:
     def __init__(
         self,
         store: SessionStore,
-        on_error: Callable[[SessionError], None],
-        on_saved: Callable[[Session], None] | None = None,
+        on_error: Callable[[SessionError], object],
+        on_saved: Callable[[Session], object] | None = None,
     ) -> None:
         """Start the thread.
 
@@ -380,7 +380,7 @@ class SessionWriter:
         return True
 
 
-def _tell(listener: Callable[[Told], None], news: Told) -> None:
+def _tell(listener: Callable[[Told], object], news: Told) -> None:
     """Call a listener; one that fails, as it may while the app shuts down, must not end the writer."""
     try:
         listener(news)

@@ -10,6 +10,7 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.message import Message as TextualMessage
 from textual.screen import Screen
 from textual.widgets import Label
 
@@ -64,6 +65,12 @@ class ChatScreen(Screen[None]):
     """One chat with one model. It owns the chat and the state; the widgets show them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
+
+    @dataclass
+    class EngineFailed(TextualMessage):
+        """There is no model to chat with."""
+
+        reason: str
 
     title_bar = getters.query_one(TitleBar)
     chat_log = getters.query_one(ChatLog)
@@ -291,7 +298,7 @@ class ChatScreen(Screen[None]):
     def _on_model_failed(self, message: ModelFailed) -> None:
         if self._turn is not None:
             self._end_turn("error", "", (), message.reason)
-        self.app.fail(message.reason)
+        self.post_message(self.EngineFailed(message.reason))
 
     @on(SaveFailed)
     def _on_save_failed(self, message: SaveFailed) -> None:
@@ -334,9 +341,7 @@ class ChatScreen(Screen[None]):
         """End the turn, however it ended: keep the text, go idle, save."""
         reply = self._reply()
         self._turn = None
-        reply = self.chat.conversation.update(
-            reply.id, content=reply.content + text, finish=finish, ids=ids
-        )
+        reply = self.chat.conversation.update(reply.id, content=reply.content + text, finish=finish, ids=ids)
         if error:
             self._errors[reply.id] = error
         if self.state is not ChatState.LOADING:

@@ -6,36 +6,59 @@ The first row that is visible, `_top`, is what everything else follows from; Tex
 `virtual_size` mirror it for the scrollbar.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rich.cells import get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
 from textual.events import Click
-from textual.geometry import Offset, Region, Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
-from textual.timer import Timer
 from textual.widget import Widget
 
 from easy_llama_tui.display_text import Line
-from easy_llama_tui.widgets.chat_selection import highlighted, selected_text, word_around
-from easy_llama_tui.widgets.chat_styles import COMPONENT_CLASSES, COMPONENT_CSS, chat_styles
+from easy_llama_tui.widgets.chat_selection import (
+    highlighted,
+    row_key,
+    selected_text,
+    whole_message,
+    word_around,
+)
+from easy_llama_tui.widgets.chat_styles import (
+    COMPONENT_CLASSES,
+    COMPONENT_CSS,
+    chat_styles,
+    component_style,
+)
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
 from easy_llama_tui.widgets.message_view import ChatEntry, ChatStyles, Layout, MessageView
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
 
 _FRAME = 0.04
 """Seconds between two layouts of text that is being written."""
 _SHARE = 6
 """A layout that took long is followed by a pause of as many times its length."""
 _MARGIN = 1
+_STRIPS = 1024
+"""Rows that are kept as they were drawn: what a few screens show."""
 _UNSEEN = " ↓ new "
+
+
+class _Anchor(NamedTuple):
+    """What stays where it is."""
+
+    place: Place
+    window_row: int = 0
+    """The row of the window that it is in; may be outside."""
 
 
 class ChatLog(ScrollView, can_focus=True):
@@ -54,6 +77,12 @@ class ChatLog(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
+        scrollbar-color: $foreground 20%;
+        scrollbar-color-hover: $foreground 35%;
+        scrollbar-color-active: $primary;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
     }
     """
         + COMPONENT_CSS
@@ -78,19 +107,25 @@ class ChatLog(ScrollView, can_focus=True):
         """Whether something was added below what is visible."""
 
     def __init__(
-        self, entries: Iterable[ChatEntry] = (), *, id: str | None = None, classes: str | None = None
+        self,
+        entries: Iterable[ChatEntry] = (),
+        *,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._column = MessageColumn()
         self._indices: dict[str, int] = {}
-        self._layout = Layout(80, ChatStyles.unstyled())
+        self._layout = Layout(80, ChatStyles())
         self._window = Size(0, 0)
         self._top = 0
         self._following = True
         self._unseen = False
         self._placing = False
         self._styles_outdated = True
-        self._strips: LRUCache[Place, tuple[Line, Strip]] = LRUCache(512)
+        self._base_style = Style()
+        self._unseen_style = Style()
+        self._strips: dict[Place, tuple[Line, Strip]] = {}
         self._waiting: dict[str, ChatEntry] = {}
         self._timer: Timer | None = None
         self._next_frame = 0.0
@@ -112,8 +147,8 @@ class ChatLog(ScrollView, can_focus=True):
         """Show other messages. The reader stays where they are if that message is still there."""
         self._waiting.clear()
         old = {view.entry.id: view for view in self._column.views}
-        place, window_row = self._anchor()
-        kept = old and self._column.views[place.index].entry.id
+        anchor = self._anchor()
+        kept = self._column.views[anchor.place.message].entry.id if anchor else ""
         views = [old.get(entry.id) or MessageView(entry, self._layout) for entry in entries]
         for view, entry in zip(views, entries, strict=True):
             if view.entry != entry:
@@ -122,8 +157,8 @@ class ChatLog(ScrollView, can_focus=True):
         self._indices = {entry.id: index for index, entry in enumerate(entries)}
         self._strips.clear()
         self._clear_selection()
-        if kept in self._indices and not self._following:
-            self._show(Place(self._indices[kept], place.row), window_row)
+        if anchor and kept in self._indices:
+            self._show(_Anchor(Place(self._indices[kept], anchor.place.row)))
         else:
             self._follow_end()
 
@@ -134,7 +169,7 @@ class ChatLog(ScrollView, can_focus=True):
         dirty = self._column.height
         self._indices[entry.id] = len(self._column.views)
         self._column.append(MessageView(entry, self._layout))
-        self._show(*anchor, dirty=dirty)
+        self._show(anchor, dirty=dirty)
         self._note_unseen()
 
     def update(self, entry: ChatEntry) -> None:
@@ -163,20 +198,17 @@ class ChatLog(ScrollView, can_focus=True):
         self._apply_waiting()
         for view in self._column.views[index:]:
             del self._indices[view.entry.id]
-        place, window_row = self._anchor()
+        anchor = self._anchor()
         dirty = self._column.top(index)
         self._column.truncate(index)
         self._clear_selection()
-        if place.index >= index:
-            place = Place(index - 1, 1 << 20)
-            window_row = self._window.height - 1
-        self._show(place, window_row, dirty=dirty)
+        self._show(anchor if anchor and anchor.place.message < index else None, dirty=dirty)
         self._set_following(self._following or self._at_end, unseen=False)
 
     def entry_at(self, line: int) -> ChatEntry | None:
         """Return the message that is drawn in this line of the widget, or `None` below the last one."""
         found = self._column.line(self._top + line)
-        return self._column.views[found[0].index].entry if found else None
+        return self._column.views[found[0].message].entry if found else None
 
     def scroll_to_end_now(self) -> None:
         """Show the end, and follow it from now on."""
@@ -210,13 +242,11 @@ class ChatLog(ScrollView, can_focus=True):
         index = self._indices[entry.id]
         view = self._column.views[index]
         longer = len(entry.text) > len(view.entry.text)
-        place, window_row = self._anchor()
-        height = view.height
+        anchor, height = self._anchor(), view.height
         first = view.update(entry)
         if view.height != height:
             self._column.heights_changed(index)
-        dirty = self._column.top(index) + first
-        self._show(place, window_row, dirty=dirty)
+        self._show(anchor, dirty=self._column.top(index) + first)
         if longer:
             self._note_unseen()
 
@@ -226,25 +256,21 @@ class ChatLog(ScrollView, can_focus=True):
     def _at_end(self) -> bool:
         return self._top + self._window.height >= self._column.height
 
-    def _anchor(self) -> tuple[Place, int]:
-        """Return the place that is to stay where it is, and in which row of the window that is."""
+    def _anchor(self) -> _Anchor | None:
+        """Return what is to stay where it is, or `None` if that is the end."""
         if self._following or not self._column.views:
-            return self._end()
-        return self._column.place(self._top), 0
-
-    def _end(self) -> tuple[Place, int]:
-        # A row below the last one there is means the last one.
-        return Place(-1, 1 << 20), self._window.height - 1
+            return None
+        return _Anchor(self._column.place(self._top))
 
     def _follow_end(self) -> None:
-        self._following = True
-        self._show(*self._end())
+        self._show(None)
         self._set_following(True, unseen=False)
 
-    def _show(self, place: Place, window_row: int, *, dirty: int = 0) -> None:
-        """Put `place` into this row of the window; rows from `dirty` on have changed."""
+    def _show(self, anchor: _Anchor | None, *, dirty: int = 0) -> None:
+        """Move the window to `anchor`, or to the end; rows from `dirty` on have changed."""
         if not self._window:
             return
+        place, window_row = anchor or _Anchor(self._column.end, self._window.height - 1)
         top = self._column.show(place, window_row, self._window.height)
         moved = top != self._top
         self._top = top
@@ -285,11 +311,11 @@ class ChatLog(ScrollView, can_focus=True):
         target = self._top + rows
         if abs(rows) <= self._window.height:
             # What was visible moves by exactly so much, however high the messages above turn out to be.
-            self._show(self._column.place(self._top), -rows)
+            self._show(_Anchor(self._column.place(self._top), -rows))
         elif target >= self.max_scroll_y:
-            self._show(*self._end())
+            self._show(None)
         else:
-            self._show(self._column.place(target), 0)
+            self._show(_Anchor(self._column.place(target)))
         self._set_following(self._at_end, unseen=self._unseen)
 
     def _note_unseen(self) -> None:
@@ -320,7 +346,7 @@ class ChatLog(ScrollView, can_focus=True):
 
     def action_scroll_home(self) -> None:
         """Show the first message."""
-        self._show(Place(0, 0), 0)
+        self._show(_Anchor(Place(0, 0)))
         self._set_following(self._at_end, unseen=self._unseen)
 
     def action_scroll_end(self) -> None:
@@ -343,26 +369,35 @@ class ChatLog(ScrollView, can_focus=True):
         return changed
 
     def _resize(self, window: Size) -> None:
-        place, window_row = self._anchor()
+        anchor = self._anchor()
+        self._window = window
         width = max(0, window.width - self.styles.scrollbar_size_vertical)
-        was_shown, self._window = bool(self._window), window
-        if width == self._layout.width and was_shown:
-            self._show(*(self._end() if self._following else (place, window_row)))
-            return
-        self._set_layout(self._layout._replace(width=width), place)
+        layout = Layout(width, self._theme_styles())
+        if layout == self._layout:
+            self._show(anchor)
+        else:
+            self._set_layout(layout, anchor)
 
-    def _set_layout(self, layout: Layout, place: Place) -> None:
-        """Lay everything out anew; the text at `place` becomes the first row, unless the end is followed."""
+    def _theme_styles(self) -> ChatStyles:
+        if not self._styles_outdated:
+            return self._layout.styles
+        self._styles_outdated = False
+        self._base_style = self.rich_style
+        self._unseen_style = component_style(self, "chat-log--unseen")
+        self._strips.clear()
+        return chat_styles(self)
+
+    def _set_layout(self, layout: Layout, anchor: _Anchor | None) -> None:
+        """Lay everything out anew; the text at `anchor` stays in the first row."""
         self._layout = layout
-        views = self._column.views
-        position = views[place.index].position_of(place.row) if views and not self._following else 0
+        view = self._column.views[anchor.place.message] if anchor else None
+        position = view.position_of(anchor.place.row) if anchor and view else 0
         self._column.set_layout(layout)
         self._strips.clear()
         self._clear_selection()
-        if self._following or not views:
-            self._show(*self._end())
-        else:
-            self._show(Place(place.index, views[place.index].row_of(position)), 0)
+        if anchor and view:
+            anchor = _Anchor(Place(anchor.place.message, view.row_of(position)))
+        self._show(anchor)
 
     def notify_style_update(self) -> None:
         """Look at the theme again before the next frame; its component styles come after this call."""
@@ -372,23 +407,56 @@ class ChatLog(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the rows of `crop`, in the theme's present styles."""
         if self._styles_outdated:
-            self._styles_outdated = False
-            styles = chat_styles(self)
+            styles = self._theme_styles()
             if styles != self._layout.styles:
-                self._set_layout(self._layout._replace(styles=styles), self._anchor()[0])
+                self._set_layout(self._layout._replace(styles=styles), self._anchor())
         return super().render_lines(crop)
+
+    # Selection
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return the selected text as it was written: not wrapped, without indent and borders."""
+        return selected_text(self._column, selection), "\n"
+
+    def on_click(self, event: Click) -> None:
+        """Select a word with two clicks and a message with three; go to what is new."""
+        # Textual's own answer to several clicks is to select the whole widget.
+        event.prevent_default()
+        in_last_row = event.y == self._window.height - 1
+        if self._unseen and in_last_row and 0 < self._unseen_end - event.x <= len(_UNSEEN):
+            self.scroll_to_end_now()
+            return
+        found = self._column.line(self._top + event.y)
+        if found is None or event.chain not in (2, 3):
+            return
+        place, line = found
+        if event.chain == 3:
+            selection: Selection | None = whole_message(place.message, self._column.views[place.message])
+        else:
+            selection = word_around(place, line, _character_at(line, event.x))
+        if selection is not None:
+            self.screen.selections = {self: selection}
+
+    def _clear_selection(self) -> None:
+        if self.is_attached and self in self.screen.selections:
+            self.screen.clear_selection()
 
     # Drawing
 
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the window."""
         found = self._column.line(self._top + y)
-        strip = self._line_strip(*found) if found else Strip.blank(self._layout.width)
+        strip = self._line_strip(*found) if found else Strip.blank(self._window.width, self._base_style)
         if self._unseen and y == self._window.height - 1:
-            style = self.get_component_rich_style("chat-log--unseen")
-            end = self._layout.width - _MARGIN - len(_UNSEEN)
-            strip = Strip([*strip.crop_extend(0, end, None), Segment(_UNSEEN, style)])
+            end = self._unseen_end - len(_UNSEEN)
+            strip = Strip(
+                [*strip.crop(0, end), Segment(_UNSEEN, self._unseen_style), *strip.crop(self._unseen_end)]
+            )
         return strip
+
+    @property
+    def _unseen_end(self) -> int:
+        return self._layout.width - _MARGIN
 
     def _line_strip(self, place: Place, line: Line) -> Strip:
         cached = self._strips.get(place)
@@ -397,12 +465,23 @@ class ChatLog(ScrollView, can_focus=True):
         else:
             strip = Strip(line.segments)
             if line.fill is not None:
-                strip = strip.adjust_cell_length(self._layout.width - _MARGIN, line.fill)
-            strip = strip.crop_extend(0, self._layout.width, None)
+                strip = strip.extend_cell_length(self._layout.width - _MARGIN, line.fill)
+            strip = strip.adjust_cell_length(self._window.width).apply_style(self._base_style)
+            if len(self._strips) >= _STRIPS:
+                self._strips.clear()
             self._strips[place] = (line, strip)
-        key = _selection_key(place)
+        key = row_key(place)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(key)) is not None:
             style = self.screen.get_component_rich_style("screen--selection")
             strip = highlighted(strip, line, span, style)
         return strip.apply_offsets(0, key)
+
+
+def _character_at(line: Line, x: int) -> int:
+    """Return the index of the character that is drawn in cell `x`."""
+    for index, character in enumerate(line.text):
+        x -= get_character_cell_size(character)
+        if x < 0:
+            return index
+    return len(line.text)

@@ -21,7 +21,7 @@ class TitleBar(Widget):
     def render(self) -> Content:
         """Return the line for the width there is."""
         width = self.size.width
-        context = self._context(width)
+        context = self._usage(width)
         left = ""
         for part in self.description:
             longer = f"{left}   ·   {printable(part)}" if left else printable(part)
@@ -32,7 +32,7 @@ class TitleBar(Widget):
         space = " " * max(width - name.cell_length - Content(context).cell_length, 0)
         return Content.assemble(name, space, (context, "$text-muted"))
 
-    def _context(self, width: int) -> str:
+    def _usage(self, width: int) -> str:
         if self.context_length is None:
             return ""
         if self.context_used is None:

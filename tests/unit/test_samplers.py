@@ -3,11 +3,11 @@ import pytest
 from easy_llama import samplers
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings, preset, preset_name
 
-DOCUMENTED = (
-    "GreedyDecoding DefaultSampling ClassicSampling SimpleSampling SemiSampling TikTokenSampling "
-    "LowMinPSampling MinPSampling StrictMinPSampling ContrastiveSearch WarmContrastiveSearch "
-    "RandomSampling LowTempSampling HighTempSampling"
-).split()
+DOCUMENTED = [
+    *("GreedyDecoding", "DefaultSampling", "ClassicSampling", "SimpleSampling", "SemiSampling"),
+    *("TikTokenSampling", "LowMinPSampling", "MinPSampling", "StrictMinPSampling", "ContrastiveSearch"),
+    *("WarmContrastiveSearch", "RandomSampling", "LowTempSampling", "HighTempSampling"),
+]
 
 
 def test_every_documented_preset_is_there_by_name() -> None:

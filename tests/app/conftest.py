@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.running_app import RunApp, Running, begin_chat
+from support.scripted_engine import ScriptedEngine
+
+from easy_llama_tui.app import EzllamaApp
+from easy_llama_tui.chat import Chat
+from easy_llama_tui.session_store import SessionStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path / "sessions")
+
+
+@pytest.fixture
+def run_app(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> RunApp:
+    # Each word is seen at once; how words are joined is tested by itself.
+    monkeypatch.setattr("easy_llama_tui.generation.BATCH_SECONDS", 0.0)
+
+    @asynccontextmanager
+    async def run(
+        engine: ScriptedEngine | None = None, chat: Chat | None = None, size: tuple[int, int] = (100, 30)
+    ) -> AsyncIterator[Running]:
+        engine = engine or ScriptedEngine()
+        app = EzllamaApp(engine, store, chat or begin_chat(), begin_chat)
+        async with app.run_test(size=size) as pilot:
+            running = Running(pilot, app, engine, store)
+            yield running
+            if not app.chat_screen._left:
+                await app.action_quit()
+
+    return run
