@@ -35,6 +35,7 @@ PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
 ROOM_FOR_PROMPT = 128
 LONGEST_PIECE = 256
 """In bytes, of one token."""
+_SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 
 
 class UnequalWork(Exception):  # noqa: N818 (its message is the program's last line)
@@ -132,16 +133,15 @@ def _run(ids: Sequence[int], text: str, started: float, first: float, ended: flo
 
 
 def measure(model: Model, n_tokens: int, rounds: int) -> list[Round]:
-    """Return what was measured in each round, the first one left out."""
+    """Return what was measured in each round, the warm-up left out."""
     prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
     names = list(PATHS)
     results = []
     for number in range(rounds + 1):
-        print(
-            f"{n_tokens:,} tokens: {f'round {number} of {rounds}' if number else 'warm-up'}", file=sys.stderr
-        )
+        print(f"{n_tokens:,} tokens: round {number} of {rounds}", file=sys.stderr, flush=True)
+        turn = number % len(names)
         result: Round = {}
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        for name in names[turn:] + names[:turn]:
             model.engine.forget()
             model.llama.reset()
             gc.collect()
@@ -166,28 +166,26 @@ def check_same_work(result: Round, n_tokens: int) -> None:
 
 
 def table(measured: dict[int, list[Round]]) -> Iterator[str]:
-    """Yield the lines of the result: medians, and ratios with their spread."""
+    """Yield the lines of the result: medians of the rates, and the ratios with their spread."""
     peers = [name for name in PATHS if name != "stream"]
     heads = [*PATHS, *(f"stream / {peer}" for peer in peers)]
-    yield f"{'tokens/s':<22}" + "".join(f"{head:>{_width(head)}}" for head in heads)
+    widths = [max(len(head), _SPREAD_WIDTH if "/" in head else 0) + 3 for head in heads]
+    yield _line("tokens/s", heads, widths)
     for n_tokens, rounds in measured.items():
-        for label, field in (("generating", "generating"), ("whole call", "whole_call")):
+        for field in ("generating", "whole_call"):
             rates = {name: [getattr(result[name], field) for result in rounds] for name in PATHS}
             cells = [f"{statistics.median(rates[name]):.1f}" for name in PATHS]
             cells += [_spread(rates["stream"], rates[peer]) for peer in peers]
-            columns = zip(cells, heads, strict=True)
-            yield f"{n_tokens:>6,}  {label:<14}" + "".join(
-                f"{cell:>{_width(head)}}" for cell, head in columns
-            )
+            yield _line(f"{n_tokens:>6,}  {field.replace('_', ' ')}", cells, widths)
+
+
+def _line(label: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    return f"{label:<20}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _spread(ours: list[float], theirs: list[float]) -> str:
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})"
-
-
-def _width(head: str) -> int:
-    return max(len(head), len("1.000 (1.000–1.000)") if "/" in head else 0) + 3
 
 
 def conditions(model: Model) -> str:

@@ -151,7 +151,9 @@ class ChatTemplate(dict[str, str | list[str]]):
         reason = getattr(error, "message", None) or str(error) or type(error).__name__
         line = getattr(error, "lineno", None)
         place = f" in line {line}" if line else ""
-        return ChatTemplateError(f"The chat template {self.name!r} {what}: {reason}{place}.{hint} {_ADVICE}")
+        return ChatTemplateError(
+            f"The chat template {self.name!r} {what}: {reason.rstrip('.')}{place}.{hint} {_ADVICE}"
+        )
 
     def _with_known_roles(self, turns: Sequence[Turn]) -> list[Turn]:
         """Return the turns with system text moved into the user's where the template has no role for it."""

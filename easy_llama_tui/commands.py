@@ -7,6 +7,7 @@ from typing import Any
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from easy_llama_tui.keymap import CHAT_KEYS
+from easy_llama_tui.screens.chat_screen import ChatScreen
 
 
 class KeyCommands(Provider):
@@ -14,8 +15,10 @@ class KeyCommands(Provider):
 
     @property
     def _commands(self) -> list[tuple[str, str, Callable[[], Awaitable[Any]]]]:
+        # The chat, whatever lies over it.
+        chat = next(screen for screen in self.app.screen_stack if isinstance(screen, ChatScreen))
         return [
-            (key.description, key.shown, partial(self.screen.run_action, key.action))
+            (key.description, key.shown, partial(chat.run_action, key.action))
             for key in CHAT_KEYS
             if key.id != "interrupt"  # it means what the moment says, and a palette has none
         ]

@@ -58,7 +58,6 @@ def prepare(arguments: argparse.Namespace, store: SessionStore) -> Launch:
     path = _model_path(arguments.model, session, store)
     # Fails here, with the terminal untouched, where the file is missing or no model.
     summary = read_summary(path)
-    name = " ".join(part for part in (summary.display_name, summary.quantisation) if part)
     preset_name = _preset_name(arguments.sampler)
     notices: tuple[str, ...] = ()
     if session is not None and arguments.system is not None:
@@ -72,7 +71,7 @@ def prepare(arguments: argparse.Namespace, store: SessionStore) -> Launch:
             flash_attn=arguments.flash_attn,
             n_threads=arguments.threads,
         ),
-        model=ModelReference(str(path), name),
+        model=ModelReference(str(path), summary.display_name),
         format=_format_name(arguments.format),
         preset_name=preset_name,
         sampler=samplers.PRESETS[preset_name].replace(seed=_seed(arguments.seed)),

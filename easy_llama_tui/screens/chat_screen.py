@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import ClassVar
 
 from textual import getters, on
@@ -14,6 +15,7 @@ from textual.message import Message as TextualMessage
 from textual.screen import Screen
 from textual.widgets import Label
 
+from easy_llama.model_file import split_file_name
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.conversation import Finish, Message
 from easy_llama_tui.engine import OWN_FORMAT, ChatEngine, LoadedModel, ReplyRequest
@@ -386,8 +388,9 @@ class ChatScreen(Screen[None]):
 
     def _show_title(self) -> None:
         own = self._model.format_label if self._model else "chat template"
+        quantisation = split_file_name(Path(self.chat.model.path).name).quantisation or ""
         self.title_bar.description = (
-            self.chat.model.name,
+            f"{self.chat.model.name} {quantisation}".rstrip(),
             own if self.chat.format == OWN_FORMAT else self.chat.format,
             self.chat.preset_name,
         )
@@ -395,10 +398,24 @@ class ChatScreen(Screen[None]):
 
     def _show_state(self) -> None:
         self.status_bar.activity = self._activity()
-        first = ("Esc", "stop") if self._turn is not None else ("^R", "re-roll")
-        self.status_bar.keys = (first, ("F1", "help"), ("^P", "commands"), ("^Q", "quit"))
+        self.status_bar.keys = (
+            *self._keys_of_the_moment(),
+            ("F1", "help"),
+            ("^P", "commands"),
+            ("^Q", "quit"),
+        )
         self.title_bar.context_used = self._figures.context_used or None
         self.prompt.placeholder = "" if self.chat.has_messages else "Write a message; Enter sends it"
+
+    def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
+        if self._turn is not None:
+            return (("Esc", "stop"),)
+        path = self.chat.conversation.path()
+        if not path or path[-1].role == "system":
+            return ()
+        if len(self.chat.conversation.siblings(path[-1].id)) > 1:
+            return (("^R", "re-roll"), ("Alt+←→", "alternatives"))
+        return (("^R", "re-roll"),)
 
     def _activity(self) -> str:
         figures = self._figures

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rich.cells import get_character_cell_size
-from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -23,22 +20,11 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import Line
-from easy_llama_tui.widgets.chat_selection import (
-    highlighted,
-    row_key,
-    selected_text,
-    whole_message,
-    word_around,
-)
-from easy_llama_tui.widgets.chat_styles import (
-    COMPONENT_CLASSES,
-    COMPONENT_CSS,
-    chat_styles,
-    component_style,
-)
+from easy_llama_tui.widgets.chat_selection import clicked, selected_text
+from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES, chat_styles, component_style
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
 from easy_llama_tui.widgets.message_view import ChatEntry, ChatStyles, Layout, MessageView
+from easy_llama_tui.widgets.row_painter import RowPainter
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -47,10 +33,6 @@ _FRAME = 0.04
 """Seconds between two layouts of text that is being written."""
 _SHARE = 6
 """A layout that took long is followed by a pause of as many times its length."""
-_MARGIN = 1
-_STRIPS = 1024
-"""Rows that are kept as they were drawn: what a few screens show."""
-_UNSEEN = " ↓ new "
 
 
 class _Anchor(NamedTuple):
@@ -69,24 +51,8 @@ class ChatLog(ScrollView, can_focus=True):
     """
 
     COMPONENT_CLASSES = COMPONENT_CLASSES
-    DEFAULT_CSS = (
-        """
-    ChatLog {
-        background: $background;
-        color: $foreground;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 20%;
-        scrollbar-color-hover: $foreground 35%;
-        scrollbar-color-active: $primary;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-    }
-    """
-        + COMPONENT_CSS
-    )
+    DEFAULT_CSS = CHAT_CSS
+    ALLOW_SELECT = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "Scroll up", show=False, id="log.up"),
@@ -123,9 +89,7 @@ class ChatLog(ScrollView, can_focus=True):
         self._unseen = False
         self._placing = False
         self._styles_outdated = True
-        self._base_style = Style()
-        self._unseen_style = Style()
-        self._strips: dict[Place, tuple[Line, Strip]] = {}
+        self._rows = RowPainter()
         self._waiting: dict[str, ChatEntry] = {}
         self._timer: Timer | None = None
         self._next_frame = 0.0
@@ -155,12 +119,11 @@ class ChatLog(ScrollView, can_focus=True):
                 view.update(entry)
         self._column.replace(views)
         self._indices = {entry.id: index for index, entry in enumerate(entries)}
-        self._strips.clear()
         self._clear_selection()
         if anchor and kept in self._indices:
             self._show(_Anchor(Place(self._indices[kept], anchor.place.row)))
         else:
-            self._follow_end()
+            self._show(None)
 
     def append(self, entry: ChatEntry) -> None:
         """Add a message at the bottom."""
@@ -203,7 +166,6 @@ class ChatLog(ScrollView, can_focus=True):
         self._column.truncate(index)
         self._clear_selection()
         self._show(anchor if anchor and anchor.place.message < index else None, dirty=dirty)
-        self._set_following(self._following or self._at_end, unseen=False)
 
     def entry_at(self, line: int) -> ChatEntry | None:
         """Return the message that is drawn in this line of the widget, or `None` below the last one."""
@@ -213,7 +175,7 @@ class ChatLog(ScrollView, can_focus=True):
     def scroll_to_end_now(self) -> None:
         """Show the end, and follow it from now on."""
         self._apply_waiting()
-        self._follow_end()
+        self._show(None)
 
     # Text that is being written
 
@@ -262,10 +224,6 @@ class ChatLog(ScrollView, can_focus=True):
             return None
         return _Anchor(self._column.place(self._top))
 
-    def _follow_end(self) -> None:
-        self._show(None)
-        self._set_following(True, unseen=False)
-
     def _show(self, anchor: _Anchor | None, *, dirty: int = 0) -> None:
         """Move the window to `anchor`, or to the end; rows from `dirty` on have changed."""
         if not self._window:
@@ -280,6 +238,7 @@ class ChatLog(ScrollView, can_focus=True):
             self.refresh()
         elif first < self._window.height:
             self.refresh(Region(0, first, self._window.width, self._window.height - first))
+        self._set_following(self._at_end, unseen=self._unseen)
 
     def _mirror(self) -> None:
         """Tell Textual's scrollbar where the window is.
@@ -316,7 +275,6 @@ class ChatLog(ScrollView, can_focus=True):
             self._show(None)
         else:
             self._show(_Anchor(self._column.place(target)))
-        self._set_following(self._at_end, unseen=self._unseen)
 
     def _note_unseen(self) -> None:
         self._set_following(self._following, unseen=not self._at_end)
@@ -347,7 +305,6 @@ class ChatLog(ScrollView, can_focus=True):
     def action_scroll_home(self) -> None:
         """Show the first message."""
         self._show(_Anchor(Place(0, 0)))
-        self._set_following(self._at_end, unseen=self._unseen)
 
     def action_scroll_end(self) -> None:
         """Show the end, and follow it."""
@@ -371,6 +328,7 @@ class ChatLog(ScrollView, can_focus=True):
     def _resize(self, window: Size) -> None:
         anchor = self._anchor()
         self._window = window
+        self._rows.set_width(window.width, self.styles.scrollbar_size_vertical)
         width = max(0, window.width - self.styles.scrollbar_size_vertical)
         layout = Layout(width, self._theme_styles())
         if layout == self._layout:
@@ -382,9 +340,11 @@ class ChatLog(ScrollView, can_focus=True):
         if not self._styles_outdated:
             return self._layout.styles
         self._styles_outdated = False
-        self._base_style = self.rich_style
-        self._unseen_style = component_style(self, "chat-log--unseen")
-        self._strips.clear()
+        self._rows.set_styles(
+            base=self.rich_style,
+            unseen=component_style(self, "chat-log--unseen"),
+            selection=self.screen.get_component_rich_style("screen--selection"),
+        )
         return chat_styles(self)
 
     def _set_layout(self, layout: Layout, anchor: _Anchor | None) -> None:
@@ -393,7 +353,6 @@ class ChatLog(ScrollView, can_focus=True):
         view = self._column.views[anchor.place.message] if anchor else None
         position = view.position_of(anchor.place.row) if anchor and view else 0
         self._column.set_layout(layout)
-        self._strips.clear()
         self._clear_selection()
         if anchor and view:
             anchor = _Anchor(Place(anchor.place.message, view.row_of(position)))
@@ -422,18 +381,11 @@ class ChatLog(ScrollView, can_focus=True):
         """Select a word with two clicks and a message with three; go to what is new."""
         # Textual's own answer to several clicks is to select the whole widget.
         event.prevent_default()
-        in_last_row = event.y == self._window.height - 1
-        if self._unseen and in_last_row and 0 < self._unseen_end - event.x <= len(_UNSEEN):
+        if self._unseen and event.y == self._window.height - 1 and self._rows.is_unseen_mark(event.x):
             self.scroll_to_end_now()
             return
         found = self._column.line(self._top + event.y)
-        if found is None or event.chain not in (2, 3):
-            return
-        place, line = found
-        if event.chain == 3:
-            selection: Selection | None = whole_message(place.message, self._column.views[place.message])
-        else:
-            selection = word_around(place, line, _character_at(line, event.x))
+        selection = clicked(self._column, *found, event.x, event.chain) if found else None
         if selection is not None:
             self.screen.selections = {self: selection}
 
@@ -446,42 +398,7 @@ class ChatLog(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the window."""
         found = self._column.line(self._top + y)
-        strip = self._line_strip(*found) if found else Strip.blank(self._window.width, self._base_style)
+        strip = self._rows.strip(*found, self.text_selection) if found else self._rows.blank()
         if self._unseen and y == self._window.height - 1:
-            end = self._unseen_end - len(_UNSEEN)
-            strip = Strip(
-                [*strip.crop(0, end), Segment(_UNSEEN, self._unseen_style), *strip.crop(self._unseen_end)]
-            )
+            strip = self._rows.with_unseen_mark(strip)
         return strip
-
-    @property
-    def _unseen_end(self) -> int:
-        return self._layout.width - _MARGIN
-
-    def _line_strip(self, place: Place, line: Line) -> Strip:
-        cached = self._strips.get(place)
-        if cached is not None and cached[0] is line:
-            strip = cached[1]
-        else:
-            strip = Strip(line.segments)
-            if line.fill is not None:
-                strip = strip.extend_cell_length(self._layout.width - _MARGIN, line.fill)
-            strip = strip.adjust_cell_length(self._window.width).apply_style(self._base_style)
-            if len(self._strips) >= _STRIPS:
-                self._strips.clear()
-            self._strips[place] = (line, strip)
-        key = row_key(place)
-        selection = self.text_selection
-        if selection is not None and (span := selection.get_span(key)) is not None:
-            style = self.screen.get_component_rich_style("screen--selection")
-            strip = highlighted(strip, line, span, style)
-        return strip.apply_offsets(0, key)
-
-
-def _character_at(line: Line, x: int) -> int:
-    """Return the index of the character that is drawn in cell `x`."""
-    for index, character in enumerate(line.text):
-        x -= get_character_cell_size(character)
-        if x < 0:
-            return index
-    return len(line.text)

@@ -6,11 +6,9 @@ message and the row in it.
 
 import re
 
-from rich.segment import Segment
-from rich.style import Style
+from rich.cells import get_character_cell_size
 from textual.geometry import Offset
 from textual.selection import Selection
-from textual.strip import Strip
 
 from easy_llama_tui.display_text import Line, one_line, printable
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
@@ -26,38 +24,13 @@ def row_key(place: Place) -> int:
     return place.message * _ROWS + place.row
 
 
-def place_of_key(key: int) -> Place:
-    """Return the row that a `y` of a selection tells."""
-    return Place(*divmod(key, _ROWS))
-
-
-def highlighted(strip: Strip, line: Line, span: tuple[int, int], style: Style) -> Strip:
-    """Return `strip`, which shows `line`, with the characters of `span` in another style.
-
-    The end of the span is -1 for the end of the line. Indent and border are left as they are.
-    """
-    start, end = max(span[0], line.lead), span[1] if span[1] >= 0 else len(line.text)
-    segments: list[Segment] = []
-    position = 0
-    for text, own, _ in strip:
-        first, last = (min(max(0, at - position), len(text)) for at in (start, end))
-        parts = (
-            (text[:first], own),
-            (text[first:last], (own or Style()) + style),
-            (text[max(first, last) :], own),
-        )
-        segments += [Segment(part, part_style) for part, part_style in parts if part]
-        position += len(text)
-    return Strip(segments, strip.cell_length)
-
-
 def selected_text(column: MessageColumn, selection: Selection) -> str:
     """Return the text of a selection as it would be written: not wrapped, without indent and borders."""
     views = column.views
     if not views:
         return ""
-    first = place_of_key(selection.start.y) if selection.start else Place(0, 0)
-    last = place_of_key(selection.end.y) if selection.end else Place(len(views) - 1, _ROWS)
+    first = _place(selection.start) if selection.start else Place(0, 0)
+    last = _place(selection.end) if selection.end else Place(len(views) - 1, _ROWS)
     parts: list[str] = []
     for index in range(first.message, min(last.message, len(views) - 1) + 1):
         view = views[index]
@@ -81,15 +54,30 @@ def _row_text(view: MessageView, row: int, span: tuple[int, int], *, joined: boo
     return (line.joint if joined else "") + text.rstrip()
 
 
-def word_around(place: Place, line: Line, x: int) -> Selection | None:
-    """Return the selection of the word at character `x` of a row."""
-    for match in _WORD.finditer(line.text):
-        if match.start() <= x < match.end():
-            y = row_key(place)
-            return Selection(Offset(match.start(), y), Offset(match.end(), y))
+def clicked(column: MessageColumn, place: Place, line: Line, x: int, clicks: int) -> Selection | None:
+    """Return what several clicks on cell `x` of a row select: two a word, three the message's text."""
+    if clicks == 3:
+        last = column.views[place.message].height - 1
+        return Selection(
+            Offset(0, row_key(Place(place.message, 1))), Offset(0, row_key(Place(place.message, last)))
+        )
+    if clicks == 2:
+        character = _character_at(line, x)
+        for match in _WORD.finditer(line.text):
+            if match.start() <= character < match.end():
+                y = row_key(place)
+                return Selection(Offset(match.start(), y), Offset(match.end(), y))
     return None
 
 
-def whole_message(index: int, view: MessageView) -> Selection:
-    """Return the selection of a message's text, without its name."""
-    return Selection(Offset(0, row_key(Place(index, 1))), Offset(0, row_key(Place(index, view.height - 1))))
+def _place(offset: Offset) -> Place:
+    return Place(*divmod(offset.y, _ROWS))
+
+
+def _character_at(line: Line, x: int) -> int:
+    """Return the index of the character that is drawn in cell `x`."""
+    for index, character in enumerate(line.text):
+        x -= get_character_cell_size(character)
+        if x < 0:
+            return index
+    return len(line.text)

@@ -41,7 +41,21 @@ _CSS = {
 }
 
 COMPONENT_CLASSES = {f"chat-log--{name}" for name in _CSS}
-COMPONENT_CSS = "\n".join(f"ChatLog > .chat-log--{name} {{ {rules} }}" for name, rules in _CSS.items())
+CHAT_CSS = """
+ChatLog {
+    background: $background;
+    color: $foreground;
+    overflow-x: hidden;
+    overflow-y: auto;
+    scrollbar-size-vertical: 1;
+    scrollbar-color: $foreground 20%;
+    scrollbar-color-hover: $foreground 35%;
+    scrollbar-color-active: $primary;
+    scrollbar-background: $background;
+    scrollbar-background-hover: $background;
+    scrollbar-background-active: $background;
+}
+""" + "\n".join(f"ChatLog > .chat-log--{name} {{ {rules} }}" for name, rules in _CSS.items())
 
 
 def chat_styles(widget: Widget) -> ChatStyles:

@@ -14,7 +14,7 @@ from easy_llama_tui.markdown_lines import MarkdownLines, MarkdownStyles
 
 INDENT = 2
 """Cells to the left of everything in a message."""
-_MARGIN = 1
+MARGIN = 1
 """Cells to the right of it."""
 _NARROWEST = 16
 """A message is never laid out narrower; what does not fit is cut off."""
@@ -135,7 +135,7 @@ class MessageView:
 
     @property
     def _body_width(self) -> int:
-        return max(_NARROWEST, self._layout.width - INDENT - _MARGIN)
+        return max(_NARROWEST, self._layout.width - INDENT - MARGIN)
 
     def _render(self, added: str) -> None:
         """Bring the rows up to date after `added` was put to the end of the text."""

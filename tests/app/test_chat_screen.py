@@ -3,6 +3,8 @@
 import pytest
 from support.running_app import RunApp, Running, begin_chat
 from support.scripted_engine import END, ScriptedEngine
+from textual.command import CommandPalette
+from textual.widgets import OptionList
 
 from easy_llama.errors import ExceededContextLengthException, ModelLoadError
 from easy_llama.prompt import Turn
@@ -395,3 +397,16 @@ async def test_no_window_is_too_small_or_too_large(run_app: RunApp, size: tuple[
         await running.pilot.resize_terminal(size[0] + 7, size[1] + 3)
         await running.pilot.press("f1", "escape")
         assert running.said[-1][0] == "bot"
+
+
+async def test_the_palette_does_what_the_keys_do(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await running.exchange("Hello", "first")
+        running.engine.reply_with("second")
+        await running.pilot.press("ctrl+p")
+        await running.type("re-roll")
+        palette = running.app.screen
+        assert isinstance(palette, CommandPalette)
+        await running.until(lambda: palette.query_one(OptionList).option_count == 1)
+        await running.pilot.press("enter")
+        await running.until(lambda: running.said[-1] == ("bot", "second"))

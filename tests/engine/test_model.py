@@ -1,0 +1,110 @@
+"""The documented library on the real model."""
+
+import gc
+import io
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+import easy_llama as ez
+from easy_llama.model import Model
+from easy_llama.samplers import GreedyDecoding
+
+TEXT = "The dog says woof, but the cat says"
+
+
+def test_the_attributes_are_what_was_loaded(model: Model) -> None:
+    assert model.context_length == model.n_ctx == 2048
+    assert model.n_ctx_train == 8192
+    assert model.ctx_scale == 0.25
+    assert (model.n_vocab, len(model.vocab), model.n_layer, model.n_gqa) == (49152, 49152, 30, 3)
+    assert (model.bos_token, model.eos_token) == (1, 2)
+    assert (model.bos_text, model.eos_text) == ("<|im_start|>", "<|im_end|>")
+    assert (model.type_k, model.type_v) == (1, 1)
+    assert model.rope_freq_base == model.rope_freq_base_train == 100_000
+    assert model.prefix_token is model.cls_token is None
+    assert model.metadata["general.architecture"] == "llama"
+    assert "<|im_start|>" in model.control_tokens and "Hello" not in model.control_tokens
+    assert type(model.llama).__mro__[1].__name__ == "Llama"
+
+
+def test_lengths_count_tokens(model: Model) -> None:
+    assert model.get_length(TEXT) == len(model.llama.tokenize(TEXT.encode(), add_bos=True, special=True))
+
+
+def test_stream_print_prints_what_it_returns(model: Model) -> None:
+    file = io.StringIO()
+    text = model.stream_print(TEXT, sampler=GreedyDecoding.replace(max_len_tokens=12), end="<end>", file=file)
+    assert file.getvalue() == text + "<end>"
+    assert text == model.generate(TEXT, sampler=GreedyDecoding.replace(max_len_tokens=12))
+
+
+def test_ingested_text_is_not_read_again(model: Model) -> None:
+    model.ingest(TEXT)
+    *_, last = model.events(TEXT, sampler=GreedyDecoding.replace(max_len_tokens=1))
+    assert isinstance(last, ez.model.Finished)
+    assert last.reused_tokens == last.prompt_tokens
+
+
+def test_an_unloaded_model_says_so(model_path: Path) -> None:
+    model = Model(str(model_path), context_length=256)
+    model.unload()
+    model.unload()
+    for use in (lambda: model.generate("x"), lambda: model.get_length("x"), lambda: model.llama):
+        with pytest.raises(ez.ModelUnloadedException, match="unloaded; load it again"):
+            use()
+    assert ez.model.ModelUnloadedException is ez.ModelUnloadedException
+
+
+def test_loading_can_be_watched_and_stopped(model_path: Path) -> None:
+    seen: list[float] = []
+    Model(str(model_path), context_length=256, on_progress=lambda share: seen.append(share) is None).unload()
+    assert seen == sorted(seen) and seen[-1] == 1.0
+    with pytest.raises(ez.ModelLoadError, match=model_path.name):
+        Model(str(model_path), context_length=256, on_progress=lambda share: False)
+
+
+def test_loading_prints_nothing_and_logs_all(
+    model_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "easy_llama"):
+        model = Model(str(model_path), context_length=256)
+        model.generate("Hello", sampler=GreedyDecoding.replace(max_len_tokens=2))
+        model.unload()
+        gc.collect()
+    assert capfd.readouterr() == ("", "")
+    assert "general.architecture" in caplog.text
+    assert "llama_context" in caplog.text
+
+
+def test_verbose_shows_the_log_on_standard_error(
+    model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Model(str(model_path), context_length=256, verbose=True).unload()
+    assert "general.architecture" in capsys.readouterr().err
+    Model(str(model_path), context_length=256).unload()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_larger_context_raises_the_rope_base(model_path: Path) -> None:
+    model = Model(str(model_path), context_length=9000)
+    try:
+        assert model.context_length >= 9000
+        assert model.rope_freq_base > model.rope_freq_base_train
+    finally:
+        model.unload()
+
+
+@pytest.mark.parametrize("name", ez.__all__)
+def test_everything_that_is_exported_is_there(name: str) -> None:
+    assert getattr(ez, name) is not None
+    assert name in dir(ez)
+
+
+def test_all_is_sorted() -> None:
+    assert ez.__all__ == sorted(ez.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = ez.nonsense
+    assert sys.modules["easy_llama"].__version__
