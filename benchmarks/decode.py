@@ -25,6 +25,7 @@ from pathlib import Path
 import llama_cpp
 from llama_cpp import llama_cpp as lib
 
+from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
 from easy_llama_tui.launch import demo_model
@@ -38,7 +39,7 @@ LONGEST_PIECE = 256
 _SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 
 
-class UnequalWork(Exception):  # noqa: N818 (its message is the program's last line)
+class UnequalWorkError(Exception):
     """The three did not write the same tokens, so that their rates say nothing about each other."""
 
 
@@ -88,7 +89,9 @@ def bare_loop(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
     ended = time.perf_counter()
     lib.llama_sampler_free(chain)
     if any(model.tokenizer.is_end(drawn) for drawn in ids):
-        raise UnequalWork(f"the model ended its text before {n_tokens:,} tokens; give fewer with --tokens")
+        raise UnequalWorkError(
+            f"the model ended its text before {n_tokens:,} tokens; give fewer with --tokens"
+        )
     return _run(ids[:-1], b"".join(pieces).decode("utf-8", errors="replace"), started, first, ended)
 
 
@@ -155,14 +158,14 @@ def check_same_work(result: Round, n_tokens: int) -> None:
     """Check that all wrote the same tokens and the same text.
 
     Raises:
-        UnequalWork: they did not; the message names what differs.
+        UnequalWorkError: they did not; the message names what differs.
     """
     wanted = result["bare loop"]
     for name, run in result.items():
         if len(run.ids) != n_tokens - 1:
-            raise UnequalWork(f"{name} decoded {len(run.ids):,} tokens and not {n_tokens - 1:,}")
+            raise UnequalWorkError(f"{name} decoded {len(run.ids):,} tokens and not {n_tokens - 1:,}")
         if run.ids != wanted.ids or run.text != wanted.text:
-            raise UnequalWork(f"{name} wrote other tokens than the bare loop")
+            raise UnequalWorkError(f"{name} wrote other tokens than the bare loop")
 
 
 def table(measured: dict[int, list[Round]]) -> Iterator[str]:
@@ -217,13 +220,13 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    model = Model(str(arguments.model), context_length=max(arguments.tokens) + ROOM_FOR_PROMPT)
     try:
+        model = Model(str(arguments.model), context_length=max(arguments.tokens) + ROOM_FOR_PROMPT)
         measured = {
             n_tokens: measure(model, n_tokens, arguments.rounds or (9 if n_tokens < 1000 else 6))
             for n_tokens in arguments.tokens
         }
-    except UnequalWork as error:
+    except (EasyLlamaError, UnequalWorkError) as error:
         sys.exit(f"not measured: {error}")
     print(*table(measured), conditions(model), sep="\n")
     model.unload()

@@ -9,6 +9,7 @@ is read once more as a whole when it is complete.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Thread
 from typing import Any
 
 from rich.segment import Segment
@@ -21,6 +22,7 @@ _CHUNK_LIMIT = 8 * _CHUNK_LINES
 """A chunk may grow to this many lines while it would end inside a string or a comment."""
 _WHOLE_LIMIT = 12_000
 """Characters of a block that is read as a whole once complete: some 30 ms on a slow machine."""
+_COMMON_LANGUAGES = ("python", "bash", "javascript", "json", "html")
 _LONG_LINE = 1_000
 """Text with longer lines is not code that someone wrote, and lexers can be slow on it."""
 
@@ -92,6 +94,17 @@ def _lexer(language: str) -> Any:
 
     # Asked for a name that it does not know, Pygments searches all installed packages for plugins.
     return get_lexer_by_name(language, stripnl=False) if language in _languages() else None
+
+
+@lru_cache(maxsize=1)
+def preload_lexers() -> None:
+    """Load the lexers of common languages in a thread, once: one alone can hold up a frame by 30 ms."""
+
+    def load() -> None:
+        for language in _COMMON_LANGUAGES:
+            _lexer(language)
+
+    Thread(target=load, name="preload-lexers", daemon=True).start()
 
 
 def _pieces(language: str, code: str) -> list[Piece]:

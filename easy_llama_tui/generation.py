@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from textual.message import Message
 
-from easy_llama.errors import EasyLlamaError
+from easy_llama.errors import EasyLlamaError, ExceededContextLengthException
 from easy_llama.events import CancelFlag, Finished, PromptProgress, Token
 from easy_llama_tui.engine import ChatEngine, ReplyRequest
 from easy_llama_tui.messages import Figures, PromptRead, ReplyEnded, ReplyText
@@ -51,6 +51,8 @@ def run_reply(
                         reply.on_token(event)
                     case Finished():
                         reply.on_finished(event)
+    except ExceededContextLengthException as error:
+        reply.on_error(f"{error}. Ctrl+N begins a new chat; --context-length N loads a longer context.")
     except EasyLlamaError as error:
         reply.on_error(str(error))
     except Exception as error:

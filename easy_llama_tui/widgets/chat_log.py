@@ -20,6 +20,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from easy_llama_tui.code_lines import preload_lexers
 from easy_llama_tui.widgets.chat_selection import clicked, selected_text
 from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES, chat_styles, component_style
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
@@ -80,6 +81,8 @@ class ChatLog(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
+        # There are no links to light up, and looking for them would redraw all for each move of the mouse.
+        self.set_reactive(Widget.auto_links, False)
         self._column = MessageColumn()
         self._indices: dict[str, int] = {}
         self._layout = Layout(80, ChatStyles())
@@ -127,13 +130,15 @@ class ChatLog(ScrollView, can_focus=True):
 
     def append(self, entry: ChatEntry) -> None:
         """Add a message at the bottom."""
+        if entry.streaming:
+            preload_lexers()
         self._apply_waiting()
         anchor = self._anchor()
         dirty = self._column.height
         self._indices[entry.id] = len(self._column.views)
         self._column.append(MessageView(entry, self._layout))
         self._show(anchor, dirty=dirty)
-        self._note_unseen()
+        self._note_text_in(len(self._column.views) - 1)
 
     def update(self, entry: ChatEntry) -> None:
         """Show another state of the message with the same id.
@@ -210,7 +215,7 @@ class ChatLog(ScrollView, can_focus=True):
             self._column.heights_changed(index)
         self._show(anchor, dirty=self._column.top(index) + first)
         if longer:
-            self._note_unseen()
+            self._note_text_in(index)
 
     # Where the reader is
 
@@ -276,8 +281,11 @@ class ChatLog(ScrollView, can_focus=True):
         else:
             self._show(_Anchor(self._column.place(target)))
 
-    def _note_unseen(self) -> None:
-        self._set_following(self._following, unseen=not self._at_end)
+    def _note_text_in(self, message: int) -> None:
+        """Remember that there is new text at the end of a message, if that is below the window."""
+        end = self._column.top(message) + self._column.views[message].height
+        below = end > self._top + self._window.height
+        self._set_following(self._following, unseen=self._unseen or below)
 
     def _set_following(self, following: bool, *, unseen: bool) -> None:
         unseen = unseen and not following
@@ -349,13 +357,18 @@ class ChatLog(ScrollView, can_focus=True):
 
     def _set_layout(self, layout: Layout, anchor: _Anchor | None) -> None:
         """Lay everything out anew; the text at `anchor` stays in the first row."""
+        same_width = layout.width == self._layout.width
         self._layout = layout
-        view = self._column.views[anchor.place.message] if anchor else None
-        position = view.position_of(anchor.place.row) if anchor and view else 0
-        self._column.set_layout(layout)
-        self._clear_selection()
-        if anchor and view:
-            anchor = _Anchor(Place(anchor.place.message, view.row_of(position)))
+        if anchor and not same_width:
+            message = anchor.place.message
+            view = self._column.views[message]
+            position = view.position_of(anchor.place.row)
+            self._column.set_layout(layout)
+            anchor = _Anchor(Place(message, view.row_of(position)))
+        else:
+            self._column.set_layout(layout)
+        if not same_width:
+            self._clear_selection()
         self._show(anchor)
 
     def notify_style_update(self) -> None:

@@ -217,5 +217,8 @@ def _visible_characters(line: Line) -> int:
 def _estimated_height(entry: ChatEntry, width: int) -> int:
     """Return about how many rows a message will have: quick, and close for ordinary text."""
     text = _shown(entry)
-    body = sum(max(0, len(line) - 1) // width + 1 for line in text.split("\n")) if text else 0
+    source = text.split("\n") if text else []
+    if entry.role == "bot":
+        source = [line for line in source if not line.startswith("```")]
+    body = sum(max(0, len(line) - 1) // width + 1 for line in source)
     return 2 + body + (2 if entry.note else 0) + (len(entry.text) > CHARACTER_LIMIT)

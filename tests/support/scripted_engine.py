@@ -55,7 +55,7 @@ class ScriptedEngine:
 
     def load(self, on_progress: OnProgress) -> LoadedModel:
         on_progress(0.5)
-        while not self.loaded.wait(0.01):
+        while not self.loaded.wait(0.2):
             if not on_progress(0.5):
                 raise EasyLlamaError("loading was cancelled")
         if self.load_error:

@@ -1,5 +1,6 @@
-"""A program in a real pseudo-terminal: keys go in as bytes, and what it draws is read back as a screen."""
+"""The program in a real pseudo-terminal: keys go in as bytes, and what it draws is read back as a screen."""
 
+import os
 import re
 import select
 import signal
@@ -9,35 +10,51 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pexpect
 import pyte
 
 PATIENCE = 120.0
-"""Seconds after which something that should happen counts as never happening."""
+"""Seconds after which what should happen counts as never happening."""
+
+Wanted = str | re.Pattern[str] | Callable[[], object]
+"""What to wait for: a text on the screen, a pattern on it, or anything that can be asked."""
+
+STORY = "Tell me a long story about a fox."
+"""A message whose answer is longer than any test waits for."""
 
 _KEYS = {
     "enter": "\r",
     "esc": "\x1b",
     "ctrl+c": "\x03",
+    "ctrl+d": "\x04",
     "ctrl+j": "\n",
     "ctrl+n": "\x0e",
     "ctrl+q": "\x11",
     "ctrl+r": "\x12",
+    "ctrl+z": "\x1a",
+    "ctrl+up": "\x1b[1;5A",
+    "shift+left": "\x1b[1;2D",
     "alt+left": "\x1b[1;3D",
     "alt+right": "\x1b[1;3C",
 }
-"""What xterm and its kin send."""
+"""Keys as xterm and its kin send them."""
 
-# pyte reads some sequences of newer protocols wrongly, and draws their ends.
+# pyte takes some sequences of newer protocols for others, or draws their ends.
 _NOT_FOR_PYTE = re.compile(rb"\x1b\[(?:[<=>][0-9;]*[a-z]|\?[0-9;]*\$p)")
 _CUT_OFF = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
-_MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+# Synchronized output: as it says that it knows it, this terminal is told where a frame begins and ends.
+_ASKED_FOR_FRAMES = b"\x1b[?2026$p"
+_KNOWS_FRAMES = b"\x1b[?2026;2$y"
+_FRAME_BEGINS = b"\x1b[?2026h"
+_FRAME_ENDS = b"\x1b[?2026l"
 
-_SHOW_CURSOR = 25
-_WRAP_LINES = 7
-FRESH_MODES = frozenset({_SHOW_CURSOR, _WRAP_LINES})
-"""The private modes that are on in a terminal nobody has touched."""
+_MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+_STYLE = re.compile(rb"\x1b\[([0-9;:]*)m")
+_KEYBOARD = re.compile(rb"\x1b\[([<>])[0-9]*u")
+UNTOUCHED_MODES = frozenset({7, 25})
+"""The private modes (DECSET) that are on in a new terminal: lines wrap, and the cursor is shown."""
 
 
 def program() -> list[str]:
@@ -46,31 +63,43 @@ def program() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-m", "easy_llama_tui"]
 
 
+def untouched_attributes() -> list[object]:
+    """Return the line settings (echo, line editing and so on) of a new pseudo-terminal."""
+    descriptors = os.openpty()
+    try:
+        return termios.tcgetattr(descriptors[1])
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
 class Terminal:
-    """A program that runs in a pseudo-terminal of its own, and what is on its screen."""
+    """The program in a pseudo-terminal of its own, and what is on its screen."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], size: tuple[int, int] = (100, 30)
     ) -> None:
         """Start `command` in a terminal of `size`, columns by rows."""
         columns, rows = size
-        ignored = {"COLUMNS", "LINES", "NO_COLOR", "TERM_PROGRAM", "TMUX"}
-        kept = {name: value for name, value in environment.items() if name not in ignored}
+        foreign = {"COLUMNS", "LINES", "NO_COLOR", "TERM_PROGRAM", "TMUX"}
+        own = {name: value for name, value in environment.items() if name not in foreign}
         with warnings.catch_warnings():
-            # Newer Pythons warn of any fork beside threads; this child does nothing but start a program.
+            # Newer Pythons warn of a fork beside threads; this child does nothing but start a program.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = pexpect.spawn(
                 command[0],
                 list(command[1:]),
-                env=kept | {"TERM": "xterm-256color"},
+                env=own | {"TERM": "xterm-256color"},
                 dimensions=(rows, columns),
             )
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._unfed = b""
         self._ended = False
-        self.raw = bytearray()
+        self.raw = b""
         """Every byte that the program wrote."""
+
+    # What is seen
 
     @property
     def lines(self) -> list[str]:
@@ -83,21 +112,63 @@ class Terminal:
         return "\n".join(self.lines)
 
     @property
+    def chat(self) -> str:
+        """The words between the title and the prompt, on one line: wrapping makes no difference."""
+        return " ".join(" ".join(self.lines[1 : self._prompt_row - 1]).split())
+
+    @property
+    def prompt(self) -> str:
+        """What stands in the prompt."""
+        return "\n".join(line[3:] for line in self.lines[self._prompt_row : -1])
+
+    @property
+    def status(self) -> str:
+        """The line at the bottom."""
+        return self.lines[-1]
+
+    @property
+    def _prompt_row(self) -> int:
+        lines = self.lines
+        marked = [row for row, line in enumerate(lines) if line == " >" or line.startswith(" > ")]
+        return marked[-1] if marked else len(lines)
+
+    # How it is left
+
+    @property
     def modes(self) -> frozenset[int]:
-        """The private modes (DECSET) that are on, as the program left them so far."""
-        modes = set(FRESH_MODES)
-        for numbers, switch in _MODE.findall(bytes(self.raw)):
+        """The private modes (DECSET) that are on after all that the program wrote."""
+        modes = set(UNTOUCHED_MODES)
+        for numbers, switch in _MODE.findall(self.raw):
             change = modes.add if switch == b"h" else modes.discard
             for number in numbers.split(b";"):
                 change(int(number))
         return frozenset(modes)
 
     @property
+    def style(self) -> bytes:
+        """The parameters of the last change of colour or style; nothing is plain, as 0 is."""
+        styles = _STYLE.findall(self.raw)
+        return b"" if not styles or styles[-1] == b"0" else styles[-1]
+
+    @property
+    def keyboard_modes(self) -> int:
+        """How many modes of the Kitty keyboard protocol were switched on and not off again."""
+        return sum(1 if sign == b">" else -1 for sign in _KEYBOARD.findall(self.raw))
+
+    @property
     def attributes(self) -> list[object]:
-        """The settings of the terminal's line: echo, line editing and so on."""
+        """The line settings: echo, line editing and so on."""
         return termios.tcgetattr(self._child.fileno())
 
-    def until(self, wanted: str | re.Pattern[str] | Callable[[], object], timeout: float = PATIENCE) -> None:
+    @property
+    def last_words(self) -> list[str]:
+        """The lines that the program wrote after its last escape sequence: those that stay visible."""
+        last = re.split(rb"\x1b\[[0-?]*[ -/]*[@-~]", self.raw)[-1]
+        return last.decode().splitlines()
+
+    # What is done
+
+    def until(self, wanted: Wanted, timeout: float = PATIENCE) -> None:
         """Wait until the screen shows a text or matches a pattern, or until something is so.
 
         Raises:
@@ -105,15 +176,20 @@ class Terminal:
         """
         deadline = time.monotonic() + timeout
         while not self._is(wanted):
-            if self._ended:
-                # Its last bytes may have been what was waited for, and a file may be there by now.
-                raise AssertionError(f"the program ended, and never: {wanted!r}\n{self.text}")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not in {timeout:.0f} s: {wanted!r}\n{self.text}")
+            assert not self._ended, f"the program ended, and never: {wanted!r}\n{self.text}"
+            assert time.monotonic() < deadline, f"not in {timeout:.0f} s: {wanted!r}\n{self.text}"
             self._read(0.05)
 
+    def until_drawn(self) -> None:
+        """Wait until the screen is there from top to bottom, with a prompt to type into."""
+        self.until(lambda: self.lines[0] and self._prompt_row < len(self.lines) and self.status)
+
+    def until_answered(self) -> None:
+        """Wait until the model has ended its turn, and is ready for another."""
+        self.until(lambda: "Esc stop" not in self.status and "tok/s" in self.status)
+
     def type(self, text: str) -> None:
-        """Type a text, key by key."""
+        """Type a text."""
         self._write(text.encode())
 
     def keys(self, *names: str) -> None:
@@ -121,27 +197,15 @@ class Terminal:
         for name in names:
             self._write(_KEYS[name].encode())
 
-    def send(self, message: str) -> None:
-        """Type a message and, once it is seen, press Enter."""
-        self.type(message)
-        self.until(lambda: message in self.prompt)
-        self.keys("enter")
-
     def paste(self, text: str) -> None:
         """Paste a text, as terminals do in bracketed paste mode."""
         self._write(b"\x1b[200~" + text.replace("\n", "\r").encode() + b"\x1b[201~")
 
-    @property
-    def prompt(self) -> str:
-        """What stands in the prompt."""
-        rows = self.lines
-        first = next((row for row in range(len(rows) - 1, -1, -1) if rows[row].startswith(" > ")), len(rows))
-        return "\n".join(row[3:] for row in rows[first:-1])
-
-    @property
-    def status(self) -> str:
-        """The line at the bottom."""
-        return self.lines[-1]
+    def send(self, message: str) -> None:
+        """Type a message of one row and, once it is seen, press Enter."""
+        self.type(message)
+        self.until(lambda: self.prompt == message)
+        self.keys("enter")
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the window; the kernel tells the program."""
@@ -158,7 +222,10 @@ class Terminal:
         Raises:
             AssertionError: it does not end.
         """
-        self._until_end(timeout)
+        deadline = time.monotonic() + timeout
+        while not self._ended:
+            assert time.monotonic() < deadline, f"the program did not end in {timeout:.0f} s\n{self.text}"
+            self._read(0.05)
         self._child.wait()
         if self._child.exitstatus is None:
             return -int(self._child.signalstatus)
@@ -168,28 +235,23 @@ class Terminal:
         """End the program, whatever it is at."""
         self._child.close(force=True)
 
-    def _until_end(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while not self._ended:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the program did not end in {timeout:.0f} s\n{self.text}")
-            self._read(0.05)
-
-    def _is(self, wanted: str | re.Pattern[str] | Callable[[], object]) -> bool:
+    def _is(self, wanted: Wanted) -> bool:
         if isinstance(wanted, str):
             return wanted in self.text
         return bool(wanted.search(self.text) if isinstance(wanted, re.Pattern) else wanted())
 
     def _write(self, data: bytes) -> None:
-        """Write bytes to the program, reading what it writes meanwhile: each could wait for the other."""
+        """Write to the program, reading what it writes meanwhile: each could wait for the other."""
         descriptor = self._child.fileno()
         while data:
             readable, writable, _ = select.select([descriptor], [descriptor], [], PATIENCE)
+            assert readable or writable, f"the program takes no input\n{self.text}"
             if readable:
                 self._read(0)
+                assert not self._ended, f"the program ended before it took {data!r}\n{self.text}"
             if writable:
-                data = data[self._child.send(data[:512]) :]
-            assert readable or writable, "the program takes no input"
+                written = os.write(descriptor, data[:512])
+                data = data[written:]
 
     def _read(self, timeout: float) -> None:
         """Take what the program wrote, waiting up to `timeout` seconds for it."""
@@ -201,8 +263,28 @@ class Terminal:
             self._ended = True
             return
         self.raw += data
+        if _ASKED_FOR_FRAMES in data:
+            os.write(self._child.fileno(), _KNOWS_FRAMES)
         data = self._unfed + data
-        cut = _CUT_OFF.search(data)
-        end = cut.start() if cut else len(data)
+        end = _end_of_whole(data)
         self._unfed = data[end:]
         self._stream.feed(_NOT_FOR_PYTE.sub(b"", data[:end]))
+
+
+def _end_of_whole(data: bytes) -> int:
+    """Return where the last whole frame, or else the last whole sequence, ends."""
+    frame = data.rfind(_FRAME_BEGINS)
+    if frame >= 0 and _FRAME_ENDS not in data[frame:]:
+        return frame
+    cut = _CUT_OFF.search(data)
+    return cut.start() if cut else len(data)
+
+
+class Start(Protocol):
+    """Starts the program; the tests' fixtures `start` and `open_chat` are such."""
+
+    def __call__(
+        self, *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
+    ) -> Terminal:
+        """Start it with these arguments, in a window of `size`, with more environment variables."""
+        ...

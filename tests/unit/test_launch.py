@@ -156,7 +156,7 @@ def test_a_resumed_chat_with_an_unknown_format_says_so(
     start: Start, store: SessionStore, model_path: Path
 ) -> None:
     save_chat(store, model_path, format="mine")
-    with pytest.raises(SessionError, match="'mine'.*--format"):
+    with pytest.raises(SessionError, match=r"'mine'.*--format"):
         start("--resume")
 
 

@@ -11,6 +11,7 @@ from rich.style import Style
 from easy_llama_tui import markdown_lines
 from easy_llama_tui.code_lines import CodeLines, CodeStyles
 from easy_llama_tui.display_text import Line
+from easy_llama_tui.markdown_inline import inline_runs
 from easy_llama_tui.markdown_lines import MarkdownLines, MarkdownStyles
 
 CODE = CodeStyles(
@@ -29,25 +30,12 @@ STYLES = MarkdownStyles(
     block=CODE,
 )
 
-PIECES = st.sampled_from(
-    ["a", "b c", "word ", "\n", "\n", "\n\n", "- ", "* ", "1. ", "2) ", "10. ", "> ", ">", "    ", "  ", " "]
-    + ["```", "```py\n", "~~~", "`", "**", "*", "_", "~~", "#", "## ", "---", "===", "-", "=", "+", "|"]
-    + [
-        "a|b\n-|-\n",
-        "|x|y|\n",
-        ":-:",
-        "[a](b)",
-        "[",
-        "]",
-        "(",
-        ")",
-        "[x]: y\n",
-        '"t\n',
-        "<b>",
-        "<!--",
-        "&amp;",
-    ]
-    + ["\\", "\t", "def f():\n    return 1\n", "日本", '"""\n', "'", "# c\n", "[ ] x", "http://x.y", "$$"]
+PIECES = st.one_of(
+    st.sampled_from(["a", "b c", "word ", "\n", "\n\n", " ", "  ", "    ", "\t", "日本", "'", "\\"]),
+    st.sampled_from(["- ", "* ", "1. ", "2) ", "10. ", "> ", ">", "#", "## ", "---", "===", "-", "=", "+"]),
+    st.sampled_from(["```", "```py\n", "~~~", "def f():\n    return 1\n", '"""\n', "# c\n", "    x\n"]),
+    st.sampled_from(["|", "a|b\n-|-\n", "|x|y|\n", ":-:", "`", "**", "*", "_", "~~", "[ ] x", "$$"]),
+    st.sampled_from(["[a](b)", "[", "]", "(", ")", "[x]: y\n", '"t\n', "<b>", "<!--", "&amp;", "http://x.y"]),
 )
 SOURCES = st.lists(PIECES, max_size=40).map("".join)
 
@@ -73,7 +61,7 @@ def style_of(text: str, lines: list[Line]) -> Style:
 # Growing text
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(SOURCES, st.lists(st.integers(1, 9), min_size=1), st.sampled_from([14, 30, 60]))
 def test_text_that_arrives_in_pieces_ends_as_text_rendered_at_once(
     source: str, sizes: list[int], width: int
@@ -105,6 +93,7 @@ def test_text_that_arrives_in_pieces_ends_as_text_rendered_at_once(
         "    code\n\n    code\n\nend",
         "1. a\n   ```sh\n   ls\n   ```\n2. b",
         "# h\ntext\nsetext\n===",
+        "**para\n```x`y**",
     ],
 )
 def test_each_character_may_arrive_by_itself(source: str) -> None:
@@ -126,11 +115,10 @@ def test_finished_blocks_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> 
     growing = MarkdownLines(30, STYLES)
     growing.extend("first *one*\n\n- item *two*\n- item ", complete=False)
     read: list[str] = []
-    original = markdown_lines.inline_runs
 
     def counting(parser: object, content: str, *args: object) -> object:
         read.append(content)
-        return original(parser, content, *args)  # type: ignore[arg-type]
+        return inline_runs(parser, content, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(markdown_lines, "inline_runs", counting)
     first = growing.extend("three", complete=False)
@@ -200,12 +188,12 @@ def test_tables_fit_the_width() -> None:
         "b    │ x                   │  2",
     ]
     assert shown(source, 24) == [
-        "name │ what        │  n",
-        "─────┼─────────────┼───",
-        "a    │ some long   │ 10",
-        "     │ text here   │",
-        "─────┼─────────────┼───",
-        "b    │ x           │  2",
+        "name │ what         │  n",
+        "─────┼──────────────┼───",
+        "a    │ some long    │ 10",
+        "     │ text here    │",
+        "─────┼──────────────┼───",
+        "b    │ x            │  2",
     ]
 
 
@@ -270,9 +258,9 @@ def test_code_is_highlighted_and_wrapped_on_its_background() -> None:
     lines = rendered('```python title="x"\ndef f():\n\treturn "' + "x" * 30 + '"  # why\n```', 24)
     assert [line.text[line.lead :] for line in lines] == [
         "def f():",
-        '    return "xxxxxxxxxxx',
-        "x" * 19 + '"  ',
-        "# why",
+        '    return "' + "x" * 10,
+        "x" * 20 + '" ',
+        " # why",
     ]
     assert [line.joint for line in lines] == ["\n", "\n", "", ""]
     assert all(line.fill == CODE.plain for line in lines)
@@ -292,7 +280,13 @@ FUNCTIONS = "".join(
 
 
 @pytest.mark.parametrize(
-    "code", [FUNCTIONS[:4000], FUNCTIONS * 4, "x = '''\n" + "text\n" * 3000, "[1,\n" * 900]
+    "code",
+    [
+        pytest.param(FUNCTIONS[:4000], id="functions"),
+        pytest.param(FUNCTIONS * 4, id="more than is read at once"),
+        pytest.param("x = '''\n" + "text\n" * 3000, id="one open string"),
+        pytest.param("[1,\n" * 900, id="one expression"),
+    ],
 )
 def test_long_code_that_grows_ends_as_code_rendered_at_once(code: str) -> None:
     growing = CodeLines("python", 60, CODE)
@@ -313,6 +307,12 @@ def test_all_code_is_shown_while_it_grows() -> None:
     for end in range(0, len(FUNCTIONS), 331):
         lines = growing.render(FUNCTIONS[:end], complete=False)
         assert "\n".join(line.text[line.lead :] for line in lines) == FUNCTIONS[:end].removesuffix("\n")
+
+
+def test_complete_code_is_read_as_a_whole() -> None:
+    code = "<script>\n" + "let a = 1;\n" * 60 + "</script>\n"
+    lines = CodeLines("html", 60, CODE).render(code, complete=True)
+    assert style_of("let", lines[-3:]) == CODE.keyword
 
 
 def test_code_that_is_no_code_is_plain() -> None:

@@ -1,0 +1,84 @@
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.terminal import Start, Terminal, program
+
+from easy_llama_tui import locations
+from easy_llama_tui.session_store import SessionStore
+
+GATE = """
+import importlib, os, sys
+open(os.environ["LLAMA_CPP_GATE"]).close()  # waits until the other end is opened
+sys.path.remove(os.path.dirname(os.path.dirname(__file__)))
+del sys.modules[__name__]
+importlib.import_module(__name__)
+"""
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the program in a terminal, and ends it with the test."""
+    terminals: list[Terminal] = []
+
+    def start_program(
+        *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
+    ) -> Terminal:
+        terminal = Terminal([*program(), *map(str, arguments)], os.environ | environment, size)
+        terminals.append(terminal)
+        return terminal
+
+    yield start_program
+    for terminal in terminals:
+        terminal.close()
+
+
+@pytest.fixture
+def open_chat(start: Start, model_path: Path) -> Start:
+    """Starts the program with the demo model, and waits for its first screen."""
+
+    def open_program(
+        *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
+    ) -> Terminal:
+        # Two threads of llama.cpp wait for each other, for ever so long where other programs compute too.
+        options = ("--threads", "1", "--seed", "1")
+        terminal = start(model_path, *options, *arguments, size=size, **environment)
+        terminal.until_drawn()
+        return terminal
+
+    return open_program
+
+
+@pytest.fixture
+def store() -> SessionStore:
+    return SessionStore(locations.sessions_folder())
+
+
+class Gate:
+    """Stands before `import llama_cpp`: whoever imports it waits until the gate is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fifo = folder / "gate"
+        os.mkfifo(self._fifo)
+        package = folder / "packages" / "llama_cpp"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(GATE)
+        paths = [str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = {"PYTHONPATH": os.pathsep.join(paths), "LLAMA_CPP_GATE": str(self._fifo)}
+
+    def open(self) -> bool:
+        """Let through who waits; return False where nobody does yet."""
+        try:
+            os.close(os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return False
+        return True
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
