@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,20 +38,11 @@ from easy_llama_tui.widgets.message_view import ChatEntry
 from easy_llama_tui.widgets.prompt_input import PromptInput
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
+from easy_llama_tui.wording import ChatState, activity, ending
 
 AUTOSAVE_SECONDS = 2.0
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
-
-
-class ChatState(Enum):
-    """What the engine is at, as the person sees it."""
-
-    LOADING = auto()
-    IDLE = auto()
-    READING = auto()
-    GENERATING = auto()
-    STOPPING = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,7 +387,13 @@ class ChatScreen(Screen[None]):
         self.title_bar.context_length = self._model.context_length if self._model else None
 
     def _show_state(self) -> None:
-        self.status_bar.activity = self._activity()
+        self.status_bar.activity = activity(
+            self.state,
+            self._figures,
+            model=self.chat.model.name,
+            loaded=self._load_share,
+            waiting=self._turn is not None,
+        )
         self.status_bar.keys = (
             *self._keys_of_the_moment(),
             ("F1", "help"),
@@ -417,49 +413,19 @@ class ChatScreen(Screen[None]):
             return (("^R", "re-roll"), ("Alt+←→", "alternatives"))
         return (("^R", "re-roll"),)
 
-    def _activity(self) -> str:
-        figures = self._figures
-        match self.state:
-            case ChatState.LOADING:
-                waiting = "; your message is sent then" if self._turn is not None else ""
-                return f"loading {self.chat.model.name}  {self._load_share:.0%}{waiting}"
-            case ChatState.READING if figures.prompt_tokens:
-                return f"reading {figures.reused_tokens + figures.read_tokens:,} of {figures.prompt_tokens:,}"
-            case ChatState.READING:
-                return "reading"
-            case ChatState.STOPPING:
-                return "stopping"
-        parts = []
-        if figures.tokens_per_second is not None:
-            parts.append(f"{figures.tokens_per_second:.1f} tok/s")
-        if figures.first_token_seconds is not None:
-            parts.append(f"first token {figures.first_token_seconds:.2f} s")
-        if figures.prompt_tokens:
-            parts.append(f"reused {figures.reused_tokens:,}, read {figures.read_tokens:,}")
-        return " · ".join(parts) or "ready"
-
     def _entry(self, message: Message) -> ChatEntry:
-        siblings = self.chat.conversation.siblings(message.id)
+        conversation = self.chat.conversation
+        siblings = conversation.siblings(message.id)
+        streaming = self._turn is not None and self._turn.reply_id == message.id
         names = {"user": "You", "system": "System", "bot": self.chat.model.name}
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note=self._note(message),
+            note=""
+            if streaming
+            else ending(message, self._errors.get(message.id), is_last=message.id == conversation.head),
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
-            streaming=self._turn is not None and self._turn.reply_id == message.id,
+            streaming=streaming,
         )
-
-    def _note(self, message: Message) -> str:
-        if message.role != "bot" or (self._turn is not None and self._turn.reply_id == message.id):
-            return ""
-        note = {
-            "interrupted": "stopped",
-            "length": "ended at the length limit",
-            "error": self._errors.get(message.id, "failed"),
-            None: "not finished",
-        }.get(message.finish, "")
-        if note and message.id == self.chat.conversation.head:
-            note += " · ^R to re-roll"
-        return note

@@ -11,9 +11,9 @@ from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.messages import Figures, PromptRead, ReplyEnded, ReplyText
-from easy_llama_tui.screens.chat_screen import ChatState
 from easy_llama_tui.screens.help_screen import HelpScreen
 from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.wording import ChatState
 
 
 def notices(running: Running) -> str:

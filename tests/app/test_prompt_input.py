@@ -3,7 +3,7 @@
 from support.running_app import RunApp
 from textual import events
 
-from easy_llama_tui.screens.chat_screen import ChatState
+from easy_llama_tui.wording import ChatState
 
 
 async def test_enter_sends_and_the_newline_keys_do_not(run_app: RunApp) -> None:

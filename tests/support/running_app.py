@@ -12,9 +12,10 @@ from easy_llama.samplers import DefaultSampling, SamplerSettings
 from easy_llama_tui.app import EzllamaApp
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.conversation import Message
-from easy_llama_tui.screens.chat_screen import ChatScreen, ChatState
+from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.session import ModelReference, Session
 from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.wording import ChatState
 from support.scripted_engine import ScriptedEngine
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import pexpect
 import pyte
 
-PATIENCE = 120.0
+PATIENCE = 12.0
 """Seconds after which what should happen counts as never happening."""
 
 Wanted = str | re.Pattern[str] | Callable[[], object]
@@ -23,6 +23,8 @@ Wanted = str | re.Pattern[str] | Callable[[], object]
 
 STORY = "Tell me a long story about a fox."
 """A message whose answer is longer than any test waits for."""
+SUM = "What is 2 + 2?"
+"""A message whose answer is short: "The answer is 4.\""""
 
 _KEYS = {
     "enter": "\r",
@@ -132,6 +134,11 @@ class Terminal:
         marked = [row for row, line in enumerate(lines) if line == " >" or line.startswith(" > ")]
         return marked[-1] if marked else len(lines)
 
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """The column and the row of the cursor, from 0."""
+        return self._screen.cursor.x, self._screen.cursor.y
+
     # How it is left
 
     @property
@@ -233,7 +240,10 @@ class Terminal:
 
     def close(self) -> None:
         """End the program, whatever it is at."""
-        self._child.close(force=True)
+        if self._child.isalive():
+            self._child.kill(signal.SIGKILL)
+            self._child.wait()
+        self._child.close()
 
     def _is(self, wanted: Wanted) -> bool:
         if isinstance(wanted, str):

@@ -43,7 +43,7 @@ def open_chat(start: Start, model_path: Path) -> Start:
         *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
     ) -> Terminal:
         # Two threads of llama.cpp wait for each other, for ever so long where other programs compute too.
-        options = ("--threads", "1", "--seed", "1")
+        options = ("--threads", "1", "--sampler", "GreedyDecoding")
         terminal = start(model_path, *options, *arguments, size=size, **environment)
         terminal.until_drawn()
         return terminal

@@ -1,0 +1,117 @@
+"""What cannot be opened is refused in one line, with the terminal as it was."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import gguf_bytes as gguf
+from support.terminal import UNTOUCHED_MODES, Start, Terminal, program, untouched_attributes
+
+
+def missing(folder: Path, _model: Path) -> Path:
+    return folder / "missing.gguf"
+
+
+def a_folder(folder: Path, _model: Path) -> Path:
+    return folder
+
+
+def no_gguf(folder: Path, _model: Path) -> Path:
+    path = folder / "letter.gguf"
+    path.write_text("Dear Sir or Madam,\n" * 100)
+    return path
+
+
+def truncated(folder: Path, model: Path) -> Path:
+    path = folder / "truncated.gguf"
+    with model.open("rb") as file:
+        path.write_bytes(file.read(4_000_000))
+    return path
+
+
+def of_an_unknown_architecture(folder: Path, _model: Path) -> Path:
+    entries = [
+        gguf.entry("general.architecture", gguf.STR, "nonesuch"),
+        gguf.entry("nonesuch.context_length", gguf.U32, 2048),
+        gguf.entry("nonesuch.embedding_length", gguf.U32, 64),
+        gguf.entry("nonesuch.block_count", gguf.U32, 2),
+        gguf.entry("nonesuch.attention.head_count", gguf.U32, 4),
+    ]
+    path = folder / "nonesuch.gguf"
+    path.write_bytes(gguf.padded(gguf.header(entries, gguf.TENSORS)) + b"\x11" * (160 + 256))
+    return path
+
+
+def with_a_name_that_drives_terminals(folder: Path, _model: Path) -> Path:
+    return folder / "\x1b]52;c;aGk=\x07\x1b[2J.gguf"
+
+
+def assert_refused(terminal: Terminal) -> str:
+    """Return the one line that the program ends with."""
+    assert terminal.wait() == 2
+    assert terminal.modes == UNTOUCHED_MODES
+    assert terminal.style == b""
+    assert terminal.attributes == untouched_attributes()
+    assert b"Traceback" not in terminal.raw
+    lines = [line for line in terminal.last_words if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("ezllama-tui: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "what", "next_step"),
+    [
+        (missing, "does not exist", "check the path"),
+        (a_folder, "is a folder", "give"),
+        (no_gguf, "not a GGUF file", "give the path of a .gguf file"),
+        (truncated, "truncated", "download it again"),
+        (of_an_unknown_architecture, "unknown model architecture: 'nonesuch'", "try a newer"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(
+    start: Start,
+    tmp_path: Path,
+    model_path: Path,
+    make: Callable[[Path, Path], Path],
+    what: str,
+    next_step: str,
+) -> None:
+    path = make(tmp_path, model_path)
+    line = assert_refused(start(path))
+    assert str(path) in line
+    assert what in line
+    assert next_step in line
+
+
+def test_a_file_name_cannot_drive_the_terminal(start: Start, tmp_path: Path, model_path: Path) -> None:
+    terminal = start(with_a_name_that_drives_terminals(tmp_path, model_path))
+    assert terminal.wait() == 2
+    assert b"\x1b" not in terminal.raw
+    assert b"\x07" not in terminal.raw
+    assert b"52;c;aGk=" in terminal.raw
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["--resume", "20000101"], "There is no chat '20000101'"),
+        (["--resume", "/no/such/file.toml"], "There is no file /no/such/file.toml"),
+        (["--resume"], "there is no chat to resume yet"),
+        (["--sampler", "GreedyDecodin"], "did you mean GreedyDecoding?"),
+        (["--format", "chatmll"], "chatml"),
+    ],
+)
+def test_an_option_that_cannot_be_met_is_refused_on_standard_error(
+    model_path: Path, options: list[str], what: str
+) -> None:
+    done = subprocess.run(
+        [*program(), model_path, *options], env=os.environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("ezllama-tui: ")
+    assert done.stderr.count("\n") == 1
+    assert what in done.stderr

@@ -1,0 +1,123 @@
+"""Stopping, re-rolling, new chats and saved ones, on the real model."""
+
+import re
+from pathlib import Path
+
+from support.terminal import STORY, SUM, Start, Terminal
+
+from easy_llama_tui.conversation import Message
+from easy_llama_tui.session_store import SessionStore
+
+STOPPED = "▌ stopped"
+
+
+def only_chat(store: SessionStore) -> tuple[Message, ...]:
+    (summary,) = store.summaries()
+    return store.load(summary.id).messages
+
+
+def on_one_line(message: Message) -> str:
+    return " ".join(message.content.split())
+
+
+def stop_in_the_story(terminal: Terminal) -> None:
+    """Let the model write a few words, then press Esc."""
+    terminal.until(re.compile(r"[2-9]\d* tok/s|\d\d.\d tok/s"))
+    terminal.keys("esc")
+    terminal.until(lambda: STOPPED in terminal.text and "Esc stop" not in terminal.status)
+
+
+def test_esc_stops_reading_a_long_prompt_and_the_next_one_is_answered(
+    open_chat: Start, store: SessionStore
+) -> None:
+    terminal = open_chat()
+    terminal.until("tokens")
+    terminal.paste("\n".join(f"Line {number} of a list that nobody reads." for number in range(350)))
+    terminal.until("Line 349")
+    terminal.keys("enter")
+    terminal.until(re.compile(r"reading [\d,]+ of [3-9],\d\d\d"))
+    terminal.keys("esc")
+    terminal.until(STOPPED)
+    assert "Esc stop" not in terminal.status
+    assert "read" not in terminal.status.replace("re-roll", "") or "first token" not in terminal.status
+    question, reply = only_chat(store)
+    assert question.content.endswith("Line 349 of a list that nobody reads.")
+    assert (reply.content, reply.finish) == ("", "interrupted")
+
+    terminal.keys("ctrl+n")
+    terminal.until("Write a message; Enter sends it")
+    terminal.send(SUM)
+    terminal.until_answered()
+    assert "The answer is 4" in terminal.chat
+
+
+def test_a_reply_is_stopped_rerolled_and_both_are_kept(open_chat: Start, store: SessionStore) -> None:
+    terminal = open_chat("--sampler", "DefaultSampling", "--seed", "1")
+    terminal.send(STORY)
+    stop_in_the_story(terminal)
+    question, first = only_chat(store)
+    assert (first.role, first.finish) == ("bot", "interrupted")
+    assert first.content.strip()
+    assert terminal.chat.endswith(f"{on_one_line(first)} {STOPPED} · ^R to re-roll")
+    assert "stopped" not in first.content
+    assert "▌" not in next(store.folder.glob("*.toml")).read_text()
+
+    terminal.keys("ctrl+r")
+    terminal.until("‹ 2/2 ›")
+    stop_in_the_story(terminal)
+    question_again, first_again, second = only_chat(store)
+    assert (question_again, first_again) == (question, first)
+    assert second.parent == first.parent == question.id
+    assert second.content.strip()
+    assert second.content != first.content
+    assert on_one_line(second) in terminal.chat
+
+    terminal.keys("alt+left")
+    terminal.until("‹ 1/2 ›")
+    assert on_one_line(first) in terminal.chat
+    terminal.keys("alt+right")
+    terminal.until("‹ 2/2 ›")
+    assert on_one_line(second) in terminal.chat
+
+
+def test_chats_are_begun_left_and_resumed(open_chat: Start, store: SessionStore, tmp_path: Path) -> None:
+    terminal = open_chat()
+    terminal.send(SUM)
+    terminal.until_answered()
+    terminal.keys("ctrl+n")
+    terminal.until("Write a message; Enter sends it")
+    assert terminal.chat == ""
+    terminal.send("Good morning.")
+    terminal.until_answered()
+    terminal.keys("ctrl+q")
+    assert terminal.wait() == 0
+    first, second = sorted(store.summaries(), key=lambda summary: summary.id)
+    assert (first.title, second.title) == (SUM, "Good morning.")
+
+    terminal = open_chat("--resume")
+    terminal.until("You\n  Good morning.")
+    assert SUM not in terminal.chat
+    terminal.keys("ctrl+q")
+    assert terminal.wait() == 0
+
+    terminal = open_chat("--resume", first.id[:-1])
+    terminal.until(SUM)
+    assert "The answer is 4" in terminal.chat
+    terminal.send("Thanks!")
+    terminal.until_answered()
+    terminal.keys("ctrl+q")
+    assert terminal.wait() == 0
+    contents = [message.content for message in store.load(first.id).messages]
+    assert contents[:3] == [SUM, "The answer is 4.", "Thanks!"]
+    assert contents[3]
+
+    elsewhere = tmp_path / "a chat of mine.toml"
+    elsewhere.write_bytes(first.path.read_bytes())
+    terminal = open_chat("--resume", elsewhere)
+    terminal.until("Thanks!")
+    terminal.send("Bye!")
+    terminal.until_answered()
+    terminal.keys("ctrl+q")
+    assert terminal.wait() == 0
+    assert [message.content for message in store.load(str(elsewhere)).messages][:5] == [*contents, "Bye!"]
+    assert len(store.load(first.id).messages) == 4
