@@ -48,9 +48,10 @@ class EzllamaApp(App[None]):
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Show the chat, and leave in good order when the terminal goes away."""
-        self.push_screen(self.chat_screen)
+        # Keys wait until it is there, so that none is lost.
+        await self.push_screen(self.chat_screen)
         for error in self._broken_themes:
             self.notify(str(error), severity="warning", markup=False)
         loop = asyncio.get_running_loop()

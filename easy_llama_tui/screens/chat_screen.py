@@ -120,7 +120,8 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show the chat, and load the model once the screen is painted."""
         self._show_chat()
-        self.prompt.focus()
+        # At once, and not when there is time: keys that are typed meanwhile belong to it.
+        self.set_focus(self.prompt)
         self.set_interval(AUTOSAVE_SECONDS, self._autosave)
         for notice in self._notices:
             self.notify(notice, timeout=10, markup=False)
@@ -132,12 +133,13 @@ class ChatScreen(Screen[None]):
     def _on_submitted(self, message: PromptInput.Submitted) -> None:
         typed = message.text.strip()
         if key := next((key for key in CHAT_KEYS if key.typed and key.typed == typed), None):
-            self.prompt.clear()
             self.call_next(self.run_action, key.action)
         elif self._turn is not None:
+            self.prompt.give_back(message.text)
             self.notify("The reply is not finished: Esc stops it, then Enter sends.", markup=False)
         else:
-            self._ask(self.prompt.take())
+            self.prompt.remember(message.text)
+            self._ask(message.text)
 
     @on(PromptInput.QuitRequested)
     async def _on_quit_requested(self) -> None:

@@ -8,7 +8,9 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult
 
+from easy_llama_tui.display_text import printable
 from easy_llama_tui.keymap import PROMPT_KEYS
 
 
@@ -19,7 +21,7 @@ class PromptInput(TextArea):
 
     @dataclass
     class Submitted(Message):
-        """The person sent a message; the prompt keeps its text until it is told to clear it."""
+        """The person sent a message, which the prompt holds no more: it may be told to `give_back`."""
 
         prompt: "PromptInput"
         text: str
@@ -55,13 +57,20 @@ class PromptInput(TextArea):
         self._sent = list(texts)
         self._shown_entry = None
 
-    def take(self) -> str:
-        """Return the text and clear the prompt, remembering what it held."""
-        text = self.text
+    def remember(self, text: str) -> None:
+        """Add a message that was sent to the history."""
         self._sent.append(text)
         self._shown_entry = None
-        self.clear()
-        return text
+
+    def give_back(self, text: str) -> None:
+        """Put a message that cannot be sent now before what was typed since."""
+        self.insert(text, self.document.start)
+        self.move_cursor(self.document.end)
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text; whatever comes in, by key, paste or history, is made printable."""
+        edit.text = printable(edit.text.replace("\r\n", "\n").replace("\r", "\n"))
+        return super().edit(edit)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
@@ -76,7 +85,10 @@ class PromptInput(TextArea):
         if column and self.document.get_line(row)[column - 1] == "\\":
             self.replace("\n", (row, column - 1), (row, column))
         elif self.text.strip():
-            self.post_message(self.Submitted(self, self.text))
+            # Taken at once: what is typed right after Enter belongs to the next message.
+            text = self.text
+            self.clear()
+            self.post_message(self.Submitted(self, text))
 
     def action_newline(self) -> None:
         """Begin a new line at the cursor."""

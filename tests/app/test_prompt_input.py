@@ -71,3 +71,28 @@ async def test_ctrl_d_deletes_and_quits_only_where_there_is_nothing(run_app: Run
         assert running.screen.prompt.text == "b"
         await running.pilot.press("ctrl+d", "ctrl+d")
         await running.until(lambda: running.screen._left)
+
+
+async def test_what_is_pasted_cannot_drive_the_terminal(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await running.until_state(ChatState.IDLE)
+        running.app.post_message(events.Paste("a\x1b]52;c;aGk=\x07b\x9b1mc\rd"))
+        await running.until(lambda: running.screen.prompt.text)
+        assert running.screen.prompt.text == "a␛]52;c;aGk=␇b\ufffd1mc\nd"
+
+
+async def test_history_of_a_strangers_chat_cannot_either(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await running.until_state(ChatState.IDLE)
+        running.screen.prompt.set_history(["\x1b]52;c;aGk=\x07"])
+        await running.pilot.press("ctrl+up")
+        assert running.screen.prompt.text == "␛]52;c;aGk=␇"
+
+
+async def test_a_message_that_is_given_back_comes_before_what_was_typed_since(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await running.until_state(ChatState.IDLE)
+        await running.type(" two")
+        running.screen.prompt.give_back("one")
+        await running.type("!")
+        assert running.screen.prompt.text == "one two!"
