@@ -15,7 +15,7 @@ class StatusBar(Widget):
     """What is wrong, until it is right again."""
 
     keys: reactive[tuple[tuple[str, str], ...]] = reactive(())
-    """The keys that matter now, each with what it does; the last give way in a narrow window."""
+    """The keys that matter now, each with what it does; all but the first give way in a narrow window."""
 
     def render(self) -> Content:
         """Return the line for the width there is."""
@@ -27,8 +27,8 @@ class StatusBar(Widget):
         right = Content("")
         for key, meaning in self.keys:
             hint = Content.assemble("  " if right else "", (key, "$footer-key-foreground"), f" {meaning}")
-            if left.cell_length + right.cell_length + hint.cell_length + 2 > width:
+            if right and left.cell_length + right.cell_length + hint.cell_length + 2 > width:
                 break
             right += hint
-        left = left.truncate(max(width - right.cell_length, 0), ellipsis=True)
+        left = left.truncate(max(width - right.cell_length - 2, 0), ellipsis=True)
         return Content.assemble(left, " " * max(width - left.cell_length - right.cell_length, 0), right)
