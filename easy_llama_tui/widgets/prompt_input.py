@@ -78,6 +78,13 @@ class PromptInput(TextArea):
             event.prevent_default()
             self._enter()
             return
+        # Textual runs bindings after a detour through the app, and keys that arrive together would change
+        # their order: "x", Backspace, "d" would become "xd", Backspace.
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if await self.app.run_action(binding.action, self):
+                event.stop()
+                event.prevent_default()
+                return
         await super()._on_key(event)
 
     def _enter(self) -> None:

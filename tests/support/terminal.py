@@ -15,7 +15,7 @@ from typing import Protocol
 import pexpect
 import pyte
 
-PATIENCE = 12.0
+PATIENCE = 60.0
 """Seconds after which what should happen counts as never happening."""
 
 Wanted = str | re.Pattern[str] | Callable[[], object]
@@ -191,9 +191,18 @@ class Terminal:
         """Wait until the screen is there from top to bottom, with a prompt to type into."""
         self.until(lambda: self.lines[0] and self._prompt_row < len(self.lines) and self.status)
 
+    def until_writing(self) -> None:
+        """Wait until the model writes."""
+        self.until(lambda: "Esc stop" in self.status and "tok/s" in self.status)
+
     def until_answered(self) -> None:
-        """Wait until the model has ended its turn, and is ready for another."""
+        """Wait until the model has ended its turn."""
         self.until(lambda: "Esc stop" not in self.status and "tok/s" in self.status)
+
+    def until_more(self) -> None:
+        """Wait until the chat is not what it is now."""
+        before = self.chat
+        self.until(lambda: self.chat != before)
 
     def type(self, text: str) -> None:
         """Type a text."""
@@ -209,14 +218,16 @@ class Terminal:
         self._write(b"\x1b[200~" + text.replace("\n", "\r").encode() + b"\x1b[201~")
 
     def send(self, message: str) -> None:
-        """Type a message of one row and, once it is seen, press Enter."""
+        """Type a message of one row, press Enter once it is seen, and wait until it is in the chat."""
         self.type(message)
         self.until(lambda: self.prompt == message)
         self.keys("enter")
+        self.until(lambda: f"You {message}" in self.chat)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size of the window; the kernel tells the program."""
+        """Change the size of the window, and empty it; the kernel tells the program."""
         self._screen.resize(rows, columns)
+        self._screen.erase_in_display(2)
         self._child.setwinsize(rows, columns)
 
     def kill(self, number: signal.Signals) -> None:
@@ -293,8 +304,6 @@ def _end_of_whole(data: bytes) -> int:
 class Start(Protocol):
     """Starts the program; the tests' fixtures `start` and `open_chat` are such."""
 
-    def __call__(
-        self, *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
-    ) -> Terminal:
-        """Start it with these arguments, in a window of `size`, with more environment variables."""
+    def __call__(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Terminal:
+        """Start it with these arguments, and with more environment variables."""
         ...

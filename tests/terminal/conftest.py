@@ -1,6 +1,6 @@
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,8 @@ def start() -> Iterator[Start]:
     """Starts the program in a terminal, and ends it with the test."""
     terminals: list[Terminal] = []
 
-    def start_program(
-        *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
-    ) -> Terminal:
-        terminal = Terminal([*program(), *map(str, arguments)], os.environ | environment, size)
+    def start_program(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Terminal:
+        terminal = Terminal([*program(), *map(str, arguments)], {**os.environ, **(environment or {})})
         terminals.append(terminal)
         return terminal
 
@@ -39,12 +37,10 @@ def start() -> Iterator[Start]:
 def open_chat(start: Start, model_path: Path) -> Start:
     """Starts the program with the demo model, and waits for its first screen."""
 
-    def open_program(
-        *arguments: str | Path, size: tuple[int, int] = (100, 30), **environment: str
-    ) -> Terminal:
+    def open_program(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Terminal:
         # Two threads of llama.cpp wait for each other, for ever so long where other programs compute too.
         options = ("--threads", "1", "--sampler", "GreedyDecoding")
-        terminal = start(model_path, *options, *arguments, size=size, **environment)
+        terminal = start(model_path, *options, *arguments, environment=environment)
         terminal.until_drawn()
         return terminal
 

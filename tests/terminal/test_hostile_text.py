@@ -1,8 +1,10 @@
 """Text from strangers is shown as text: it drives no terminal, and is no markup."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from support.terminal import Start, Terminal
 
 from easy_llama.prompt import Role
@@ -13,14 +15,19 @@ from easy_llama_tui.session_store import SessionStore
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 HOSTILE = (
     "clip \x1b]52;c;aGk=\x07 link \x1b]8;;http://evil.example\x1b\\evil\x1b]8;;\x1b\\ "
-    "style \x1b[5;31;104m ask \x1b[6n mode \x1b[?1007h title \x1b]2;owned\x07 wide \x9b5;31m "
+    "style \x1b[5;31;104m ask \x1b[6n mode \x1b[?1007h title \x1b]2;owned\x07 wide \x9b5;31m shift \x0e "
     "[bold]loud[/bold] [@click=app.quit]x[/]"
 )
-FORBIDDEN = (b"\x1b]52", b"\x1b]8", b"\x1b]2;", b"\x1b[5;31;104m", b"\x1b[6n", b"\x1b[?1007h", b"\x9b5;31m")
+FORBIDDEN = (
+    *(b"\x1b]", b"\x07"),  # of which come the clipboard, links and titles
+    *(b"\x1b[5;31;104m", b"\x1b[6n", b"\x1b[?1007h", "\x9b".encode(), b"\x0e"),
+)
+TEXTUAL_SETS_THE_POINTER = re.compile(rb"\x1b\]22;[a-z]*\x07")
 
 
 def assert_harmless(terminal: Terminal) -> None:
-    assert [sequence for sequence in FORBIDDEN if sequence in terminal.raw.replace(b"\xc2\x9b", b"\x9b")] == []
+    written = TEXTUAL_SETS_THE_POINTER.sub(b"", terminal.raw)
+    assert [sequence for sequence in FORBIDDEN if sequence in written] == []
 
 
 def message(number: int, role: Role, finish: Finish | None = None) -> Message:
@@ -28,8 +35,8 @@ def message(number: int, role: Role, finish: Finish | None = None) -> Message:
     return Message(f"m{number}", parent, role, f"{HOSTILE} {role}", NOW, finish)
 
 
-def test_a_strangers_chat_is_shown_as_text(open_chat: Start, tmp_path: Path) -> None:
-    messages = (message(1, "system"), message(2, "user"), message(3, "bot", "stop"))
+@pytest.fixture
+def strangers_chat(tmp_path: Path) -> Path:
     session = Session(
         id="\x1b[5;31;104m",
         title=HOSTILE,
@@ -40,24 +47,34 @@ def test_a_strangers_chat_is_shown_as_text(open_chat: Start, tmp_path: Path) -> 
         model=ModelReference("/nowhere.gguf", HOSTILE),
         format="template",
         sampler=SamplerChoice("DefaultSampling"),
-        messages=messages,
+        messages=(message(1, "system"), message(2, "user"), message(3, "bot", "stop")),
         file=tmp_path / "stranger.toml",
     )
-    terminal = open_chat("--resume", SessionStore(tmp_path).save(session))
-    for role in ("system", "user", "bot"):
-        terminal.until(lambda role=role: f"[bold]loud[/bold] [@click=app.quit]x[/] {role}" in terminal.chat)
-    assert terminal.chat.count("␛]52;c;aGk=␇") == 3
+    return SessionStore(tmp_path).save(session)
 
+
+def test_a_strangers_chat_is_shown_as_text(open_chat: Start, strangers_chat: Path) -> None:
+    terminal = open_chat("--resume", strangers_chat)
+    terminal.until("x[/] bot")
+    for role in ("system", "user", "bot"):
+        assert f"[bold]loud[/bold] [@click=app.quit]x[/] {role}" in terminal.chat
+    assert terminal.chat.count("␛]52;c;aGk=␇") == 3
     assert_harmless(terminal)
 
-    # The prompt's history brings the person's message back, to be edited.
+
+def test_a_strangers_message_brought_back_to_the_prompt_is_text(
+    open_chat: Start, strangers_chat: Path
+) -> None:
+    terminal = open_chat("--resume", strangers_chat)
     terminal.keys("ctrl+up")
     terminal.until(lambda: "clip" in terminal.prompt)
     assert_harmless(terminal)
 
 
-def test_a_paste_cannot_drive_the_terminal(open_chat: Start) -> None:
+def test_a_pasted_text_is_text(open_chat: Start) -> None:
     terminal = open_chat()
-    terminal.paste(HOSTILE)
-    terminal.until(lambda: "[bold]loud[/bold]" in terminal.prompt)
+    # Terminals take ESC out of what is pasted, but not all take these.
+    terminal.paste("wide \x9b5;31m shift \x0e bell \x07 markup [bold]loud[/bold] end")
+    terminal.until(lambda: terminal.prompt.endswith("end"))
+    assert "[bold]loud[/bold]" in terminal.prompt
     assert_harmless(terminal)

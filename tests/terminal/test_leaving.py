@@ -31,7 +31,7 @@ def assert_story_saved(store: SessionStore) -> None:
 
 def begin_story(terminal: Terminal) -> None:
     terminal.send(STORY)
-    terminal.until("tok/s")
+    terminal.until_writing()
 
 
 def test_quitting_an_empty_chat_leaves_no_trace(open_chat: Start, store: SessionStore) -> None:
@@ -107,7 +107,7 @@ def test_ctrl_c_copies_what_is_selected_and_does_nothing_else(open_chat: Start) 
 
 
 def test_leaving_while_llama_cpp_is_imported_gives_the_terminal_back(open_chat: Start, gate: "Gate") -> None:
-    terminal = open_chat(**gate.environment)
+    terminal = open_chat(environment=gate.environment)
     terminal.keys("ctrl+d")
     assert terminal.wait(timeout=15) == 0
     assert_given_back(terminal)

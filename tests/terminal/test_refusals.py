@@ -44,10 +44,6 @@ def of_an_unknown_architecture(folder: Path, _model: Path) -> Path:
     return path
 
 
-def with_a_name_that_drives_terminals(folder: Path, _model: Path) -> Path:
-    return folder / "\x1b]52;c;aGk=\x07\x1b[2J.gguf"
-
-
 def assert_refused(terminal: Terminal) -> str:
     """Return the one line that the program ends with."""
     assert terminal.wait() == 2
@@ -80,15 +76,20 @@ def test_a_file_that_is_no_model_is_refused(
     next_step: str,
 ) -> None:
     path = make(tmp_path, model_path)
-    line = assert_refused(start(path))
+    terminal = start(path)
+    line = assert_refused(terminal)
+    assert terminal.raw.decode().count("llama_model_load") == line.count("llama_model_load")
     assert str(path) in line
     assert what in line
     assert next_step in line
 
 
-def test_a_file_name_cannot_drive_the_terminal(start: Start, tmp_path: Path, model_path: Path) -> None:
-    terminal = start(with_a_name_that_drives_terminals(tmp_path, model_path))
-    assert terminal.wait() == 2
+@pytest.mark.parametrize(("option", "suffix"), [([], "gguf"), (["--resume"], "toml")])
+def test_a_file_name_cannot_drive_the_terminal(
+    start: Start, tmp_path: Path, option: list[str], suffix: str
+) -> None:
+    terminal = start(*option, tmp_path / f"\x1b]52;c;aGk=\x07\x1b[2J.{suffix}")
+    assert_refused(terminal)
     assert b"\x1b" not in terminal.raw
     assert b"\x07" not in terminal.raw
     assert b"52;c;aGk=" in terminal.raw
