@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import llama_cpp
 import numpy as np
+import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.detokenizer import TextStream
@@ -51,6 +52,10 @@ def _native_flag_reader() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
     return ctypes.cast(libc.strlen, lib.ggml_abort_callback)
 
 
+def _bytes_at(buffer: npt.NDArray[np.uint8]) -> "ctypes._Pointer[ctypes.c_uint8]":
+    return buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+
+
 class Engine:
     """Generates tokens with one llama.cpp context.
 
@@ -64,6 +69,10 @@ class Engine:
         self._tokenizer = tokenizer
         self._context = llama.ctx
         self._memory = lib.llama_get_memory(self._context)
+        self._vocab = lib.llama_model_get_vocab(llama.model)
+        self._cuts_anywhere = not (
+            lib.llama_model_is_recurrent(llama.model) or lib.llama_model_is_hybrid(llama.model)
+        )
         self._n_batch = int(llama.n_batch)
         self.context_length = int(lib.llama_n_ctx(self._context))
         self._cached: list[int] = []
@@ -88,12 +97,23 @@ class Engine:
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
-            GenerationError: llama.cpp failed, or this thread is already in the middle of a generation.
-            ValueError: the prompt is empty or holds ids outside the vocabulary.
+            GenerationError: llama.cpp failed, no token is possible under the grammar or the logit bias, or
+                this thread is already in the middle of a generation.
+            ValueError: the prompt is empty or holds ids outside the vocabulary, or llama.cpp cannot follow
+                the grammar.
         """
         cancel = cancel or CancelFlag()
+        seed = draw_seed() if request.sampler.seed is None else request.sampler.seed
         with self._exclusively(cancel):
-            yield from self._generate(request, cancel)
+            self._check_prompt(request.prompt, room=1)
+            with sampler_chain(
+                request.sampler,
+                vocab=self._vocab,
+                seed=seed,
+                context=request.prompt,
+                context_length=self.context_length,
+            ) as chain:
+                yield from self._generate(request, cancel, chain, seed)
 
     def read(self, prompt: Sequence[int], cancel: CancelFlag | None = None) -> None:
         """Bring a prompt into the cache, so that a generation that begins with it starts sooner.
@@ -110,49 +130,71 @@ class Engine:
             except _Interrupted:
                 return
 
+    def logits(self, prompt: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the logits of the token after a prompt, shape `(n_vocab,)`.
+
+        What the cache holds for the next generation is there afterwards as well, and so are the logits
+        that it starts from.
+
+        Raises:
+            ExceededContextLengthException: the prompt is longer than the context.
+            GenerationError: llama.cpp failed, or this thread is in the middle of a generation.
+            ValueError: the prompt is empty or holds ids outside the vocabulary.
+        """
+        cancel = CancelFlag()
+        with self._exclusively(cancel):
+            self._check_prompt(prompt, room=0)
+            self._check_cache()
+            if tuple(prompt) == self._kept_prompt:
+                return self._kept_logits.copy()
+            with self._cache_kept(tuple(prompt)):
+                for _ in self._read(prompt, cancel):
+                    pass
+                return self._kept_logits.copy()
+
     def forget(self) -> None:
         """Empty the cache: the next prompt is read whole."""
         with self._exclusively(CancelFlag()):
             self._forget()
 
-    def _generate(self, request: GenerationRequest, cancel: CancelFlag) -> Iterator[Event]:
-        self._check_prompt(request.prompt, room=1)
-        seed = draw_seed() if request.sampler.seed is None else request.sampler.seed
+    def _generate(
+        self, request: GenerationRequest, cancel: CancelFlag, chain: object, seed: int
+    ) -> Iterator[Event]:
         stream = TextStream(request.stops)
         started = time.perf_counter()
         first: float | None = None
         reused = generated = 0
         reason: FinishReason = "interrupted"
+        has_grammar = request.sampler.has_grammar
         try:
             for progress in self._read(request.prompt, cancel):
                 reused = progress.reused
                 yield progress
             if cancel.is_set:
                 raise _Interrupted
-            with sampler_chain(
-                request.sampler, n_vocab=self._tokenizer.n_vocab, seed=seed, context=request.prompt
-            ) as chain:
-                limit = self._limit(request)
-                while True:
-                    if first is None:
-                        token = self._sample_kept(chain)
-                        first = time.perf_counter()
-                    else:
-                        token = lib.llama_sampler_sample(chain, self._context, -1)
-                    if token in request.stop_ids or self._tokenizer.is_end(token):
-                        reason = "stop"
-                        break
-                    generated += 1
-                    yield Token(token, stream.push(token, self._tokenizer.bytes_of(token)))
-                    if stream.stopped:
-                        reason = "stop"
-                        break
-                    if generated >= limit:
-                        reason = "length"
-                        break
-                    if not self._decode_one(token, cancel):
-                        reason = "length"
-                        break
+            limit = self._limit(request)
+            while True:
+                if first is None:
+                    token = self._sample(chain, self._kept_logits)
+                    first = time.perf_counter()
+                elif has_grammar:
+                    token = self._sample(chain, self._last_logits())
+                else:
+                    token = lib.llama_sampler_sample(chain, self._context, -1)
+                if token in request.stop_ids or self._tokenizer.is_end(token):
+                    reason = "stop"
+                    break
+                generated += 1
+                yield Token(token, stream.push(token, self._tokenizer.bytes_of(token)))
+                if stream.stopped:
+                    reason = "stop"
+                    break
+                if generated >= limit:
+                    reason = "length"
+                    break
+                if not self._decode_one(token, cancel):
+                    reason = "length"
+                    break
         except _Interrupted:
             pass
         ended = time.perf_counter()
@@ -204,15 +246,23 @@ class Engine:
             yield PromptProgress(len(self._cached), len(prompt), reused)
 
     def _keep_logits(self, prompt: tuple[int, ...]) -> None:
-        row = lib.llama_get_logits_ith(self._context, -1)
-        ctypes.memmove(self._kept_logits.ctypes.data, row, self._kept_logits.nbytes)
+        self._kept_logits[:] = self._last_logits()
         self._kept_prompt = prompt
 
-    def _sample_kept(self, chain: object) -> int:
-        """Draw a token from the kept logits."""
-        candidates = np.recarray(len(self._kept_logits), dtype=_TOKEN_DATA)
+    def _last_logits(self) -> npt.NDArray[np.float32]:
+        """Return llama.cpp's own logits of the token decoded last: valid until the next is decoded."""
+        row = lib.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(row, shape=self._kept_logits.shape)
+
+    def _sample(self, chain: object, logits: npt.NDArray[np.float32]) -> int:
+        """Draw a token from logits.
+
+        llama.cpp draws some token even where none is possible, and ends the whole process when a grammar
+        is then told of it.
+        """
+        candidates = np.recarray(len(logits), dtype=_TOKEN_DATA)
         candidates.id = np.arange(len(candidates), dtype=np.int32)
-        candidates.logit = self._kept_logits
+        candidates.logit = logits
         candidates.p = 0.0
         array = lib.llama_token_data_array(
             data=candidates.ctypes.data_as(lib.llama_token_data_p),
@@ -221,9 +271,47 @@ class Engine:
             sorted=False,
         )
         lib.llama_sampler_apply(chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
+        drawn = array.data[array.selected]
+        if not drawn.logit > -np.inf:
+            raise GenerationError(
+                "no token is possible here: the grammar, the JSON schema or the logit bias forbids all "
+                "that the model could say; change or switch off one of them"
+            )
+        token = int(drawn.id)
         lib.llama_sampler_accept(chain, token)
         return token
+
+    @contextmanager
+    def _cache_kept(self, prompt: tuple[int, ...]) -> Iterator[None]:
+        """Bring back afterwards what a reading of `prompt` takes from the cache and the kept logits."""
+        if not self._cached:
+            yield
+            return
+        cached, kept_prompt, kept_logits = self._cached.copy(), self._kept_prompt, self._kept_logits.copy()
+        # Where the prompt goes on from all that is cached, the next generation finds it as it was.
+        is_in_the_way = prompt[: len(cached)] != tuple(cached) or len(prompt) == len(cached)
+        state = self._saved_state() if is_in_the_way or not self._cuts_anywhere else None
+        try:
+            yield
+        finally:
+            if state is not None:
+                self._restore_state(state, cached)
+            if self._cached and kept_prompt:
+                self._kept_prompt = kept_prompt
+                self._kept_logits[:] = kept_logits
+
+    def _saved_state(self) -> npt.NDArray[np.uint8]:
+        size = lib.llama_state_seq_get_size(self._context, 0)
+        state = np.empty(size, dtype=np.uint8)
+        written = lib.llama_state_seq_get_data(self._context, _bytes_at(state), size, 0)
+        return state[:written]
+
+    def _restore_state(self, state: npt.NDArray[np.uint8], cached: list[int]) -> None:
+        lib.llama_memory_clear(self._memory, False)
+        if lib.llama_state_seq_set_data(self._context, _bytes_at(state), len(state), 0):
+            self._cached[:] = cached
+        else:
+            self._forget()
 
     def _keep_common_prefix(self, prompt: tuple[int, ...]) -> int:
         """Drop from the cache what `prompt` does not begin with; return how many ids are left.
@@ -231,10 +319,7 @@ class Engine:
         Unless the logits after it are kept, the prompt's last token is left to be read: llama.cpp has
         logits only for what was decoded last.
         """
-        if self._llama.n_tokens or self._cache_length() != len(self._cached):
-            # Someone used Model.llama directly: what the cache holds is not known any more.
-            self._llama.n_tokens = 0
-            self._forget()
+        self._check_cache()
         usable = len(prompt) if prompt == self._kept_prompt else len(prompt) - 1
         keep = 0
         for ours, wanted in zip(self._cached, prompt[:usable], strict=False):
@@ -244,6 +329,12 @@ class Engine:
         if keep < len(self._cached):
             self._cut(keep)
         return len(self._cached)
+
+    def _check_cache(self) -> None:
+        if self._llama.n_tokens or self._cache_length() != len(self._cached):
+            # Someone used Model.llama directly: what the cache holds is not known any more.
+            self._llama.n_tokens = 0
+            self._forget()
 
     def _cache_length(self) -> int:
         return int(lib.llama_memory_seq_pos_max(self._memory, 0)) + 1

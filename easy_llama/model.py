@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import llama_cpp
+import numpy as np
 from llama_cpp import llama_cpp as lib
 
 from easy_llama import llama_log
@@ -291,6 +292,41 @@ class Model:
     def ingest(self, text: str) -> None:
         """Read a text into the cache, so that generations that start with it begin sooner."""
         self.engine.read(self._encode(text))
+
+    def candidates(self, prompt: str, k: int) -> list[tuple[str, np.floating[Any]]]:
+        """Return the `k` likeliest next tokens with their probabilities, the likeliest first.
+
+        The probabilities are the softmax of the model's own logits, before any sampler; of the whole
+        vocabulary they add up to 1. What the cache holds for the next generation stays.
+
+        Args:
+            prompt: the text to evaluate.
+            k: how many tokens to return, 1 to `n_vocab`.
+
+        Raises:
+            ExceededContextLengthException: the prompt is longer than the context.
+            ValueError: `k` is out of range, or the prompt is empty.
+        """
+        if not 1 <= k <= self.n_vocab:
+            raise ValueError(f"k must be from 1 to {self.n_vocab}, the size of the vocabulary, not {k!r}")
+        logits = self.engine.logits(self._encode(prompt)).astype(np.float64)
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
+        likeliest = np.argsort(-probabilities, kind="stable")[:k]
+        return [(self.tokenizer.text(int(token)), np.float32(probabilities[token])) for token in likeliest]
+
+    def print_candidates(self, prompt: str, k: int, file: _SupportsWriteAndFlush | None = None) -> None:
+        """Print the `k` likeliest next tokens with their probabilities, one a line.
+
+        Args:
+            prompt: the text to evaluate.
+            k: how many tokens to print, 1 to `n_vocab`.
+            file: where to print; standard output by default.
+        """
+        target = file or sys.stdout
+        for token, probability in self.candidates(prompt, k):
+            target.write(f"token {token!r} has probability {float(probability)!r}\n")
+        target.flush()
 
     def __repr__(self) -> str:
         return (

@@ -1,16 +1,22 @@
 """llama.cpp's native sampler chain for given settings."""
 
+import ctypes
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from llama_cpp import llama_cpp as lib
+from llama_cpp.llama_grammar import json_schema_to_gbnf
 
+from easy_llama import llama_log
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 
-PENALTY_LAST_N = 64
-"""How many of the last tokens the penalties look at: llama.cpp's default."""
+_MIROSTAT_M = 100
+"""From how many tokens Mirostat 1 estimates the distribution's slope: llama.cpp's own number."""
+
+_BARELY_POSSIBLE = 1e-30
+"""A share of the likeliest token's probability below which a token is never drawn."""
 
 
 def draw_seed() -> int:
@@ -20,44 +26,194 @@ def draw_seed() -> int:
 
 @contextmanager
 def sampler_chain(
-    settings: SamplerSettings, *, n_vocab: int, seed: int, context: Sequence[int]
+    settings: SamplerSettings, *, vocab: Any, seed: int, context: Sequence[int], context_length: int
 ) -> Iterator[Any]:
     """Build the chain that chooses tokens as `settings` say, and free it at the end.
 
-    The order is llama.cpp's own: penalties, top-k, top-p, min-p, temperature, then the draw. Penalties
-    count the tokens of `context`, the prompt, as already said.
+    The order is that of `common_sampler_init` in llama.cpp's `common/sampling.cpp`: grammar, logit bias,
+    penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, then the draw.
+
+    Args:
+        settings: how tokens are chosen.
+        vocab: llama.cpp's vocabulary of the model.
+        seed: the start of the random numbers.
+        context: the prompt, whose tokens penalties and DRY count as already said.
+        context_length: how many tokens the context holds: what -1 stands for in the settings.
+
+    Raises:
+        ValueError: `grammar` or `json_schema` is none that llama.cpp can follow, or `logit_bias` has an id
+            outside the vocabulary.
     """
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
     try:
-        for sampler in _samplers(settings, n_vocab, seed):
+        for sampler in _samplers(settings, vocab, seed, context, context_length):
             lib.llama_sampler_chain_add(chain, sampler)
-        if settings.has_penalties:
-            for token in context[-PENALTY_LAST_N:]:
-                lib.llama_sampler_accept(chain, token)
         yield chain
     finally:
         lib.llama_sampler_free(chain)
 
 
-def _samplers(settings: SamplerSettings, n_vocab: int, seed: int) -> Iterator[Any]:
+def _samplers(
+    settings: SamplerSettings, vocab: Any, seed: int, context: Sequence[int], context_length: int
+) -> Iterator[Any]:
+    n_vocab = lib.llama_vocab_n_tokens(vocab)
+    if settings.has_grammar:
+        yield _grammar(settings, vocab)
+    if settings.logit_bias:
+        yield _logit_bias(settings, n_vocab)
+    if settings.mirostat:
+        yield from _mirostat(settings, n_vocab, seed)
+        return
     if settings.has_penalties:
-        yield lib.llama_sampler_init_penalties(
-            n_vocab,
-            PENALTY_LAST_N,
-            settings.repeat_penalty or 1.0,
-            settings.frequency_penalty or 0.0,
-            settings.presence_penalty or 0.0,
-        )
+        yield _penalties(settings, n_vocab, context, context_length)
+    if settings.dry_multiplier and settings.dry_penalty_last_n:
+        yield _dry(settings, vocab, context, context_length)
+    if not settings.is_greedy or _may_drop_the_likeliest(settings):
+        yield from _filters(settings, seed)
     if settings.is_greedy:
-        # What the filters below would keep always includes the likeliest token.
         yield lib.llama_sampler_init_greedy()
         return
+    if settings.temp is not None and settings.temp != 1.0:
+        yield lib.llama_sampler_init_temp(settings.temp)
+    yield lib.llama_sampler_init_dist(seed)
+
+
+def _may_drop_the_likeliest(settings: SamplerSettings) -> bool:
+    return bool(settings.xtc_probability) or (settings.typical_p is not None and settings.typical_p < 1.0)
+
+
+def _filters(settings: SamplerSettings, seed: int) -> Iterator[Any]:
+    if settings.top_n_sigma is not None and settings.top_n_sigma > 0.0:
+        yield lib.llama_sampler_init_top_n_sigma(settings.top_n_sigma)
     if settings.top_k is not None and settings.top_k > 0:
         yield lib.llama_sampler_init_top_k(settings.top_k)
+    if settings.typical_p is not None and settings.typical_p < 1.0:
+        # A probability of 0 makes llama.cpp's entropy not a number, and its choice arbitrary.
+        yield lib.llama_sampler_init_min_p(_BARELY_POSSIBLE, 1)
+        yield lib.llama_sampler_init_typical(settings.typical_p, 1)
     if settings.top_p is not None and settings.top_p < 1.0:
         yield lib.llama_sampler_init_top_p(settings.top_p, 1)
     if settings.min_p:
         yield lib.llama_sampler_init_min_p(settings.min_p, 1)
-    if settings.temp is not None and settings.temp != 1.0:
+    if settings.xtc_probability:
+        yield lib.llama_sampler_init_xtc(settings.xtc_probability, settings.xtc_threshold, 1, seed)
+
+
+def _mirostat(settings: SamplerSettings, n_vocab: int, seed: int) -> Iterator[Any]:
+    if settings.temp is not None:
         yield lib.llama_sampler_init_temp(settings.temp)
-    yield lib.llama_sampler_init_dist(seed)
+    tau, eta = settings.mirostat_tau, settings.mirostat_eta
+    if settings.mirostat == 1:
+        yield lib.llama_sampler_init_mirostat(n_vocab, seed, tau, eta, _MIROSTAT_M)
+    else:
+        yield lib.llama_sampler_init_mirostat_v2(seed, tau, eta)
+
+
+def _penalties(settings: SamplerSettings, n_vocab: int, context: Sequence[int], context_length: int) -> Any:
+    last_n = _last_n(settings.penalty_last_n or 0, context_length)
+    sampler = lib.llama_sampler_init_penalties(
+        n_vocab,
+        last_n,
+        settings.repeat_penalty or 1.0,
+        settings.frequency_penalty or 0.0,
+        settings.presence_penalty or 0.0,
+    )
+    return _having_seen(sampler, context[-last_n:])
+
+
+def _dry(settings: SamplerSettings, vocab: Any, context: Sequence[int], context_length: int) -> Any:
+    last_n = _last_n(settings.dry_penalty_last_n, context_length)
+    breakers = [breaker.encode("utf-8", errors="replace") for breaker in settings.dry_sequence_breakers]
+    sampler = lib.llama_sampler_init_dry(
+        vocab,
+        settings.dry_multiplier or 0.0,
+        settings.dry_base,
+        settings.dry_allowed_length,
+        last_n,
+        (ctypes.c_char_p * len(breakers))(*breakers),
+        len(breakers),
+    )
+    return _having_seen(sampler, context[-last_n:])
+
+
+def _last_n(wanted: int, context_length: int) -> int:
+    """Return how many tokens to look back at: llama.cpp takes -1 for none, and reserves what it is told."""
+    return context_length if wanted < 0 else min(wanted, context_length)
+
+
+def _having_seen(sampler: Any, tokens: Sequence[int]) -> Any:
+    """Tell one sampler what was said: the whole chain's grammar must not see the prompt."""
+    for token in tokens:
+        lib.llama_sampler_accept(sampler, token)
+    return sampler
+
+
+def _logit_bias(settings: SamplerSettings, n_vocab: int) -> Any:
+    pairs = list((settings.logit_bias or {}).items())
+    outside = next((token for token, _ in pairs if token >= n_vocab), None)
+    if outside is not None:
+        raise ValueError(f"logit_bias: token id {outside} is not between 0 and {n_vocab - 1}")
+    biases = (lib.llama_logit_bias * len(pairs))(*pairs)
+    return lib.llama_sampler_init_logit_bias(n_vocab, len(pairs), biases)
+
+
+def _grammar(settings: SamplerSettings, vocab: Any) -> Any:
+    field = "grammar" if settings.json_schema is None else "json_schema"
+    text = settings.grammar or _schema_grammar(settings.json_schema)
+    with llama_log.collected_errors() as logged, _collected_c_stderr() as printed:
+        sampler = lib.llama_sampler_init_grammar(vocab, text.encode("utf-8", errors="replace"), b"root")
+    if not sampler:
+        errors = printed or logged
+        reason = f" ({errors[0].removeprefix('parse: ').strip()})" if errors else ""
+        raise ValueError(
+            f"{field}: llama.cpp cannot follow this grammar{reason}; "
+            f"check that every rule is defined, that one is called root, and that none begins with itself"
+        )
+    return sampler
+
+
+def _schema_grammar(schema: Any) -> str:
+    try:
+        return str(json_schema_to_gbnf(schema))
+    except Exception as error:  # the converter raises what its parts happen to raise
+        raise ValueError(
+            f"json_schema: no grammar can be made of this schema ({type(error).__name__}: {error}); "
+            f"use types, properties, items, enum and references within the schema"
+        ) from error
+
+
+@contextmanager
+def _collected_c_stderr() -> Iterator[list[str]]:
+    """Collect the lines that C code prints on its standard error meanwhile.
+
+    llama.cpp prints what is wrong with a grammar past its log. Only C's own variable is changed: the file
+    descriptor stays, and with it what Python, or a full-screen program, writes there.
+    """
+    lines: list[str] = []
+    libc = None if hasattr(ctypes, "WinDLL") else ctypes.CDLL(None)
+    stderr = None if libc is None else _c_stderr(libc)
+    if libc is None or stderr is None:
+        yield lines
+        return
+    text, size, before = ctypes.c_void_p(), ctypes.c_size_t(), stderr.value
+    libc.open_memstream.restype = ctypes.c_void_p
+    stream = ctypes.c_void_p(libc.open_memstream(ctypes.byref(text), ctypes.byref(size)))
+    stderr.value = stream.value or before
+    try:
+        yield lines
+    finally:
+        stderr.value = before
+        if stream:
+            libc.fclose(stream)
+            printed = ctypes.string_at(text, size.value) if text else b""
+            lines.extend(printed.decode("utf-8", errors="replace").splitlines())
+            libc.free(text)
+
+
+def _c_stderr(libc: ctypes.CDLL) -> ctypes.c_void_p | None:
+    for name in ("stderr", "__stderrp"):  # the second is macOS's
+        try:
+            return ctypes.c_void_p.in_dll(libc, name)
+        except ValueError:
+            continue
+    return None

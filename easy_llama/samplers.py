@@ -5,7 +5,9 @@ This module loads no llama.cpp: the native chain that follows these settings is 
 
 import dataclasses
 import difflib
+import json
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,39 @@ MAX_TEMP = float(2**63)
 
 MAX_SEED = 2**32 - 2
 """The largest seed; llama.cpp reads 2**32 - 1 as "draw one"."""
+
+# The limits of the C types that llama.cpp takes settings in: beyond them a value would become another one.
+_MAX_FLOAT = (2 - 2**-23) * 2.0**127
+_MAX_INT = 2**31 - 1
+
+
+class LogitBias(Mapping[int, float]):
+    """What is added to the logits of some tokens, by token id; it never changes, and can be hashed.
+
+    Raises:
+        ValueError: an id below 0, or a bias that is neither a number nor minus infinity.
+        TypeError: an id that is no int, or a bias that is no number.
+    """
+
+    __slots__ = ("_biases",)
+
+    def __init__(self, biases: Mapping[int, float] | Iterable[tuple[int, float]]) -> None:
+        self._biases = {token: float(bias) for token, bias in _checked_biases(biases)}
+
+    def __getitem__(self, token: int) -> float:
+        return self._biases[token]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._biases)
+
+    def __len__(self) -> int:
+        return len(self._biases)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._biases.items()))
+
+    def __repr__(self) -> str:
+        return f"LogitBias({self._biases!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +90,69 @@ class SamplerSettings:
     seed: int | None = None
     """The start of the random numbers, 0 to 2**32 - 2; `None` draws a new one for each generation."""
 
+    penalty_last_n: int | None = 64
+    """How many of the last tokens the three penalties look at; -1 is the whole context, 0 is off."""
+
+    typical_p: float | None = 1.0
+    """Locally typical sampling (arXiv:2202.00666): the fewest tokens nearest to the expected information
+    that together have this probability; 1 is off."""
+
+    top_n_sigma: float | None = -1.0
+    """Drops logits more than this many standard deviations below the highest (arXiv:2411.07641); at most
+    0 is off."""
+
+    xtc_probability: float | None = 0.0
+    """XTC: how likely a draw leaves out all but the least likely of the tokens above `xtc_threshold`; 0
+    is off."""
+
+    xtc_threshold: float = 0.1
+    """The probability from which XTC leaves tokens out; above 0.5 it never does."""
+
+    dry_multiplier: float | None = 0.0
+    """DRY: the strength of the penalty on tokens that go on with a repetition; 0 is off. It takes
+    `dry_multiplier * dry_base ** (length - dry_allowed_length)` off the logit."""
+
+    dry_base: float = 1.75
+    """How fast DRY's penalty grows with the length of the repetition; at least 1."""
+
+    dry_allowed_length: int = 2
+    """The longest repetition, in tokens, that DRY lets pass."""
+
+    dry_penalty_last_n: int = -1
+    """How many of the last tokens DRY looks for repetitions in; -1 is the whole context, 0 is off."""
+
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    """Texts that end a repetition for DRY."""
+
+    mirostat: int | None = 0
+    """Mirostat 1 or 2 (arXiv:2007.14966) holds the surprise of the text steady, in place of all other
+    samplers but the temperature, `logit_bias` and a grammar; 0 is off."""
+
+    mirostat_tau: float = 5.0
+    """The surprise that Mirostat aims at, in bits a token."""
+
+    mirostat_eta: float = 0.1
+    """How fast Mirostat corrects itself."""
+
+    logit_bias: Mapping[int, float] | None = None
+    """Added to the logits of tokens, by id; minus infinity forbids a token. Kept as `LogitBias`."""
+
+    grammar: str | None = None
+    """A grammar in llama.cpp's GBNF that the reply follows, from its rule `root`."""
+
+    json_schema: str | Mapping[str, Any] | None = None
+    """A JSON schema that the reply follows, as JSON text or a mapping. Kept as text."""
+
     def __post_init__(self) -> None:
         for name, (kind, low, high) in _RANGES.items():
             _check(name, getattr(self, name), kind, low, high)
+        # An empty value is none: the fields above compare and hash by what they do.
+        object.__setattr__(self, "dry_sequence_breakers", _checked_breakers(self.dry_sequence_breakers))
+        object.__setattr__(self, "logit_bias", LogitBias(self.logit_bias) if self.logit_bias else None)
+        object.__setattr__(self, "grammar", _checked_text("grammar", self.grammar))
+        object.__setattr__(self, "json_schema", _checked_schema(self.json_schema))
+        if self.grammar is not None and self.json_schema is not None:
+            raise ValueError("grammar and json_schema exclude each other; give one, and None for the other")
 
     def replace(self, **changes: Any) -> "SamplerSettings":
         """Return a copy with some fields changed."""
@@ -70,32 +165,116 @@ class SamplerSettings:
 
     @property
     def has_penalties(self) -> bool:
-        """Whether any sampler looks back at earlier tokens."""
-        return bool(self.frequency_penalty or self.presence_penalty or (self.repeat_penalty or 1.0) != 1.0)
+        """Whether any of the three penalties is on."""
+        penalised = self.frequency_penalty or self.presence_penalty or (self.repeat_penalty or 1.0) != 1.0
+        return bool(penalised and self.penalty_last_n)
+
+    @property
+    def has_grammar(self) -> bool:
+        """Whether a grammar or a JSON schema says which tokens may come."""
+        return self.grammar is not None or self.json_schema is not None
 
 
 _RANGES: dict[str, tuple[type, float, float]] = {
     "max_len_tokens": (int, -math.inf, math.inf),
-    "temp": (float, 0.0, math.inf),
+    "temp": (float, 0.0, _MAX_FLOAT),
     "top_p": (float, 0.0, 1.0),
     "min_p": (float, 0.0, 1.0),
-    "frequency_penalty": (float, -math.inf, math.inf),
-    "presence_penalty": (float, -math.inf, math.inf),
-    "repeat_penalty": (float, 1e-6, math.inf),
-    "top_k": (int, -math.inf, math.inf),
+    "frequency_penalty": (float, -_MAX_FLOAT, _MAX_FLOAT),
+    "presence_penalty": (float, -_MAX_FLOAT, _MAX_FLOAT),
+    "repeat_penalty": (float, 1e-6, _MAX_FLOAT),
+    "top_k": (int, -_MAX_INT, _MAX_INT),
     "seed": (int, 0, MAX_SEED),
+    "penalty_last_n": (int, -1, _MAX_INT),
+    "typical_p": (float, 0.0, 1.0),
+    "top_n_sigma": (float, -_MAX_FLOAT, _MAX_FLOAT),
+    "xtc_probability": (float, 0.0, 1.0),
+    "xtc_threshold": (float, 0.0, 1.0),
+    "dry_multiplier": (float, 0.0, _MAX_FLOAT),
+    "dry_base": (float, 1.0, _MAX_FLOAT),
+    "dry_allowed_length": (int, 0, _MAX_INT),
+    "dry_penalty_last_n": (int, -1, _MAX_INT),
+    "mirostat": (int, 0, 2),
+    "mirostat_tau": (float, 0.0, _MAX_FLOAT),
+    "mirostat_eta": (float, 0.0, _MAX_FLOAT),
 }
+_NEVER_NONE = frozenset(
+    {"xtc_threshold", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "mirostat_tau", "mirostat_eta"}
+)
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
-    if value is None:
+    if value is None and name not in _NEVER_NONE:
         return
     wanted = (int,) if kind is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted):
-        raise TypeError(f"{name} must be {kind.__name__} or None, not {value!r}")
-    if not low <= value <= high or not math.isfinite(value):
-        bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"finite and at least {low:g}"
-        raise ValueError(f"{name} must be {bounds if math.isfinite(low) else 'finite'}, not {value!r}")
+        or_none = "" if name in _NEVER_NONE else " or None"
+        raise TypeError(f"{name} must be {kind.__name__}{or_none}, not {value!r}")
+    if not low <= value <= high or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{name} must be {_bounds(low, high)}, not {value!r}")
+
+
+def _bounds(low: float, high: float) -> str:
+    if high < _MAX_INT:
+        return f"from {low:g} to {high:g}"
+    size = "finite" if high >= _MAX_FLOAT else f"at most {high:.0f}"
+    return size if low <= -_MAX_INT else f"at least {low:g} and {size}"
+
+
+def _checked_biases(
+    biases: Mapping[int, float] | Iterable[tuple[int, float]],
+) -> Iterator[tuple[int, float]]:
+    if not isinstance(biases, Mapping | Iterable) or isinstance(biases, str):
+        raise TypeError(f"logit_bias must map token ids to biases, not {biases!r}")
+    for token, bias in dict(biases).items():
+        if isinstance(token, bool) or not isinstance(token, int):
+            raise TypeError(f"logit_bias must have token ids as keys, not {token!r}")
+        if isinstance(bias, bool) or not isinstance(bias, int | float):
+            raise TypeError(f"logit_bias must add a number to token {token}, not {bias!r}")
+        if not 0 <= token <= _MAX_INT:
+            raise ValueError(f"logit_bias must have token ids as keys, and {token} is none")
+        if bias != -math.inf and not abs(bias) <= _MAX_FLOAT:
+            raise ValueError(f"logit_bias must add a finite number or -inf to token {token}, not {bias!r}")
+        yield token, bias
+
+
+def _checked_breakers(breakers: Any) -> tuple[str, ...]:
+    if isinstance(breakers, str) or not isinstance(breakers, Iterable):
+        raise TypeError(f"dry_sequence_breakers must be a sequence of str, not {breakers!r}")
+    checked = tuple(breakers)
+    if not all(isinstance(breaker, str) for breaker in checked):
+        raise TypeError(f"dry_sequence_breakers must be a sequence of str, not {breakers!r}")
+    if not all(breaker and "\0" not in breaker for breaker in checked):
+        raise ValueError("dry_sequence_breakers must be texts that are not empty and hold no NUL character")
+    return checked
+
+
+def _checked_text(name: str, text: Any) -> str | None:
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be str or None, not {text!r}")
+    if "\0" in text:
+        raise ValueError(f"{name} must hold no NUL character")
+    return text
+
+
+def _checked_schema(schema: Any) -> str | None:
+    if isinstance(schema, Mapping):
+        try:
+            schema = json.dumps(dict(schema), ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"json_schema must hold only what JSON can: {error}") from error
+    text = _checked_text("json_schema", schema)
+    if text is None:
+        return None
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"json_schema must be a JSON schema, and this is no JSON: {error}") from error
+    if not is_object:
+        raise ValueError('json_schema must be a JSON object, such as {"type": "object"}')
+    return text
 
 
 GreedyDecoding = SamplerSettings(temp=0.0)

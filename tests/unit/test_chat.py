@@ -31,16 +31,37 @@ def test_a_chat_that_is_saved_and_opened_is_the_same() -> None:
         repeat_penalty=st.none() | st.floats(0.5, 2),
         top_k=st.none() | st.integers(-1, 1000),
         seed=st.none() | st.integers(0, 2**32 - 2),
+        penalty_last_n=st.none() | st.integers(-1, 1000),
+        typical_p=st.none() | st.floats(0, 1),
+        top_n_sigma=st.none() | st.floats(-1, 5),
+        xtc_probability=st.none() | st.floats(0, 1),
+        xtc_threshold=st.floats(0, 1),
+        dry_multiplier=st.none() | st.floats(0, 5),
+        dry_sequence_breakers=st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)),
+        mirostat=st.none() | st.integers(0, 2),
+        logit_bias=st.none()
+        | st.dictionaries(st.integers(0, 10**6), st.just(float("-inf")) | st.floats(-100, 100)),
+        grammar=st.none() | st.just('root ::= "\\"" [^\\n]* # é'),
     )
 )
 def test_any_sampler_does_the_same_after_saving(settings: SamplerSettings) -> None:
     again = Chat.from_session(from_toml(to_toml(begin_chat(settings).snapshot()), "chat.toml")).sampler
     # A sampler that is off comes back as the value at which it does nothing.
     off = {"max_len_tokens": -1, "temp": 1.0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0, "top_k": -1}
+    off |= {"penalty_last_n": 0, "typical_p": 1.0, "top_n_sigma": -1.0, "xtc_probability": 0.0}
+    off |= {"dry_multiplier": 0.0, "mirostat": 0}
     expected = settings.replace(
         **{name: value for name, value in off.items() if getattr(settings, name) is None}
     )
     assert again == expected
+
+
+def test_a_schema_is_saved_with_a_chat() -> None:
+    settings = SamplerSettings(json_schema={"type": "object", "properties": {"é": {"pattern": '^"$'}}})
+    assert (
+        Chat.from_session(from_toml(to_toml(begin_chat(settings).snapshot()), "chat.toml")).sampler
+        == settings
+    )
 
 
 def test_what_a_file_leaves_out_is_as_in_its_preset() -> None:
@@ -54,9 +75,20 @@ def test_what_a_file_leaves_out_is_as_in_its_preset() -> None:
 
 @pytest.mark.parametrize(
     ("preset", "values"),
-    [("DefaultSampling", {"temp": -1.0}), ("NoSuch", {}), ("DefaultSampling", {"top_k": "x"})],
+    [
+        ("DefaultSampling", {"temp": -1.0}),
+        ("NoSuch", {}),
+        ("DefaultSampling", {"top_k": "x"}),
+        ("DefaultSampling", {"logit_bias": "{"}),
+        ("DefaultSampling", {"logit_bias": "[1]"}),
+        ("DefaultSampling", {"logit_bias": '{"x": 1}'}),
+        ("DefaultSampling", {"logit_bias": '{"1": []}'}),
+        ("DefaultSampling", {"logit_bias": 5}),
+        ("DefaultSampling", {"dry_sequence_breakers": "[" * 100_000}),
+        ("DefaultSampling", {"json_schema": "no JSON"}),
+    ],
 )
-def test_a_sampler_that_makes_no_sense_is_named(preset: str, values: dict[str, float]) -> None:
+def test_a_sampler_that_makes_no_sense_is_named(preset: str, values: dict[str, float | str]) -> None:
     chat = begin_chat()
     session = chat.snapshot()
     broken = type(session)(
