@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from easy_llama import errors, formats, model, samplers, thread
     from easy_llama.errors import (
         ChatTemplateError,
+        DroppedMessagesWarning,
         EasyLlamaError,
         ExceededContextLengthException,
         GenerationError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChatTemplateError",
+    "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",
     "GGUFError",

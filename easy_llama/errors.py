@@ -8,11 +8,14 @@ EasyLlamaError
 ├── ChatTemplateError               a chat template does not compile, or refuses these messages
 └── GenerationError                 llama.cpp failed while reading or writing tokens
 
+DroppedMessagesWarning              a thread outgrew the context, so its oldest messages were not read
+
 Every message says what happened, with which file or setting, and what to do next.
 """
 
 __all__ = [
     "ChatTemplateError",
+    "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",
     "GGUFError",
@@ -48,3 +51,7 @@ class ChatTemplateError(EasyLlamaError):
 
 class GenerationError(EasyLlamaError):
     """llama.cpp failed while reading or writing tokens."""
+
+
+class DroppedMessagesWarning(UserWarning):
+    """A thread is longer than the context, and the model did not read its oldest messages."""

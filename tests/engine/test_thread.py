@@ -1,10 +1,13 @@
 """Threads on the real model."""
 
 import io
+import warnings
 
 import pytest
 
 import easy_llama as ez
+from easy_llama.errors import DroppedMessagesWarning
+from easy_llama.events import CancelFlag
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
 from easy_llama.thread import Message, Thread
@@ -97,3 +100,121 @@ def test_stats_are_printed_as_documented(model: Model) -> None:
     thread.print_stats(file)
     used = len(thread)
     assert file.getvalue() == f"{used} / 2048 tokens\n{used / 2048:.0%} of context used\n1 messages\n"
+
+
+def filled(model: Model, words: int, turns: int = 20) -> Thread:
+    """Return a thread with a system message and numbered turns, each of about that many tokens."""
+    thread = Thread(model, sampler=SHORT)
+    thread.add_message("system", "Be brief.")
+    for number in range(turns):
+        thread.add_message("user", f"Question {number}:" + " word" * words)
+        thread.add_message("bot", f"Answer {number}.")
+    return thread
+
+
+def test_a_thread_that_fits_is_read_whole(model: Model) -> None:
+    thread = filled(model, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prompt = thread.inference_str_from_messages()
+    assert "Question 0:" in prompt
+
+
+def test_a_long_thread_loses_its_oldest_turns_whole_and_says_so(model: Model) -> None:
+    thread = filled(model, 200)
+    thread.add_message("user", "And now?")
+    messages = list(thread.messages)
+    with pytest.warns(DroppedMessagesWarning) as caught:
+        prompt = thread.inference_str_from_messages()
+    assert caught[0].filename == __file__
+    assert prompt.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nQuestion ")
+    assert prompt.endswith("<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\n")
+    kept = [number for number in range(20) if f"Question {number}:" in prompt]
+    assert kept == list(range(kept[0], 20))
+    assert kept == [number for number in range(20) if f"Answer {number}." in prompt]
+    assert str(caught[0].message).startswith(f"The {2 * kept[0]} oldest messages were not read")
+    # One turn more would leave less room than the longest reply takes.
+    length = model.get_length(prompt)
+    assert length + 24 <= 2048 < length + 24 + 2 * 215
+    assert thread.messages == messages
+    assert len(thread) > 2048
+
+
+def test_the_newest_message_may_use_the_room_for_the_reply(model: Model) -> None:
+    thread = filled(model, 20, turns=2)
+    thread.add_message("user", "word " * 1990)
+    thread.sampler = SHORT.replace(max_len_tokens=-1)
+    with pytest.warns(DroppedMessagesWarning, match="The 4 oldest messages"):
+        prompt = thread.inference_str_from_messages()
+    assert prompt.startswith("<|im_start|>system\nBe brief.")
+    thread.add_message("user", "word " * 2048)
+    with pytest.raises(ez.ExceededContextLengthException, match=r"the newest message needs 2,\d+ tokens"):
+        thread.inference_str_from_messages()
+
+
+def test_send_reads_what_fits_and_keeps_all(model: Model) -> None:
+    thread = filled(model, 20, turns=2)
+    thread.messages[1]["content"] = "word " * 2000
+    with pytest.warns(DroppedMessagesWarning, match="The 2 oldest messages"):
+        reply = thread.send("Say hello.")
+    assert [message["role"] for message in thread.messages] == ["system", *["user", "bot"] * 3]
+    assert thread.messages[-1]["content"] == reply
+    assert len(model.engine.cached_tokens) < 200
+
+
+def test_a_reply_begins_with_the_words_given(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    heard: list[str] = []
+    reply = thread.send(
+        "What is the capital of France?", reply_start="Sure! The capital", on_text=heard.append
+    )
+    assert reply.startswith("Sure! The capital of France")
+    assert "".join(heard) == thread.messages[-1]["content"] == reply
+    assert "<|im_start|>assistant\nSure! The capital" in model.tokenizer.decode(
+        model.engine.cached_tokens, special=True
+    )
+
+
+def test_only_a_last_reply_is_written_anew(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    reply = thread.send("Say hello.")
+    thread.messages[-1]["content"] = "Changed"
+    assert thread.reroll() == reply
+    assert [message["content"] for message in thread.messages] == ["Say hello.", reply]
+    thread.add_message("user", "Again.")
+    with pytest.raises(ValueError, match="the last message is not the bot's"):
+        thread.reroll()
+    assert len(thread.messages) == 3
+
+
+def test_a_stopped_reply_is_kept_as_far_as_it_is_written(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    cancel = CancelFlag()
+    reply = thread.send("Count to ten.", on_text=lambda text: cancel.cancel(), cancel=cancel)
+    assert reply and len(model.tokenizer.encode(reply, add_special=False, parse_special=False)) <= 3
+    assert thread.messages[-1]["content"] == reply
+
+
+def test_a_summary_leaves_the_thread_as_it_is(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    assert thread.summarize() == ""
+    thread.add_message("user", "My name is Ada.")
+    thread.add_message("bot", "Hello, Ada.")
+    before = list(thread.messages)
+    assert thread.summarize()
+    assert thread.messages == before
+
+
+def test_warming_up_leaves_little_to_read(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    thread.warmup()
+    thread.add_message("system", "Be brief.")
+    thread.add_message("user", "My name is Ada.")
+    thread.warmup()
+    assert model.engine.cached_tokens == model._encode(thread.inference_str_from_messages())
+
+
+def test_an_empty_thread_has_no_length_and_is_true(model: Model) -> None:
+    thread = Thread(model)
+    assert len(thread) == 0
+    assert thread

@@ -1,0 +1,120 @@
+"""Saves a thread as a session file (TOML, schema 1), which the program `ezllama-tui` opens."""
+
+import json
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+from easy_llama import formats
+from easy_llama.model_file import split_file_name
+from easy_llama.samplers import preset_name
+
+if TYPE_CHECKING:
+    from easy_llama.thread import Thread
+
+__all__ = ["save_session"]
+
+# The value at which each sampler does nothing: TOML has no None.
+_OFF = {
+    "max_len_tokens": -1,
+    "temp": 1.0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "repeat_penalty": 1.0,
+    "top_k": -1,
+    "penalty_last_n": 0,
+    "typical_p": 1.0,
+    "top_n_sigma": -1.0,
+    "xtc_probability": 0.0,
+    "dry_multiplier": 0.0,
+    "mirostat": 0,
+}
+# The settings of several values, which a file has as JSON text.
+_AS_JSON = ("dry_sequence_breakers", "logit_bias")
+
+
+def save_session(thread: "Thread", path: Path | None = None, interrupted: bool = False) -> Path:
+    """Save a thread as a new file that only its user may read, and return its absolute path.
+
+    Token ids are not saved, nor a format of the caller's own: the file then names the model's.
+
+    Args:
+        thread: what to save.
+        path: the new file; `None` is a name made of the date and the time, in the current folder.
+        interrupted: the last reply was ended by the person.
+
+    Raises:
+        OSError: the file cannot be written, or there is one of that name.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    name = f"{now:%Y%m%d-%H%M%S}-{random.randrange(16**4):04x}"
+    path = (path or Path(f"{name}.toml")).absolute()
+    data = tomli_w.dumps(_session(thread, name, now, interrupted)).encode("utf-8", "replace")
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    return path
+
+
+def _session(thread: "Thread", name: str, now: datetime, interrupted: bool) -> dict[str, Any]:
+    messages: list[dict[str, Any]] = []
+    for number, message in enumerate(thread.messages, start=1):
+        entry = {"id": f"m{number}", "role": message["role"], "created": now, "content": message["content"]}
+        if number > 1:
+            entry["parent"] = f"m{number - 1}"
+        if message["role"] == "bot":
+            is_last = number == len(thread.messages)
+            entry["finish"] = "interrupted" if interrupted and is_last else "stop"
+        messages.append(entry)
+    session: dict[str, Any] = {
+        "schema": 1,
+        "id": name,
+        "title": _title(thread),
+        "named": False,
+        "created": now,
+        "updated": now,
+    }
+    if messages:
+        session["head"] = messages[-1]["id"]
+    file = Path(thread.model.filename)
+    return session | {
+        "model": {"path": str(file.absolute()), "name": split_file_name(file.name).display_name},
+        "format": {"name": _format_name(thread)},
+        "sampler": {"preset": preset_name(thread.sampler) or "DefaultSampling", **_sampler_values(thread)},
+        "messages": messages,
+    }
+
+
+def _title(thread: "Thread") -> str:
+    """Return the first line of what the user said first, cut to 60 characters."""
+    said = next((message["content"] for message in thread.messages if message["role"] == "user"), "")
+    line = next((line for line in said.splitlines() if line.strip()), "")
+    line = " ".join("".join(char for char in line if char.isprintable() or char.isspace()).split())
+    return line if len(line) <= 60 else f"{line[:59].rstrip()}…"
+
+
+def _format_name(thread: "Thread") -> str:
+    """Return the name of the built-in format that the thread's equals, else that of the model's own."""
+    if hasattr(thread.format, "render"):
+        return formats.TEMPLATE_NAME
+    known = (name for name in formats.names() if formats.get(name) == thread.format)
+    return next(known, formats.TEMPLATE_NAME)
+
+
+def _sampler_values(thread: "Thread") -> dict[str, Any]:
+    values = {field.name: getattr(thread.sampler, field.name) for field in fields(thread.sampler)}
+    written: dict[str, Any] = {
+        name: _OFF.get(name) if value is None else value for name, value in values.items()
+    }
+    for name in _AS_JSON:
+        value = written.get(name)
+        if value is not None:
+            written[name] = json.dumps(dict(value) if isinstance(value, Mapping) else list(value))
+    return {name: value for name, value in written.items() if isinstance(value, int | float | str)}
