@@ -1,10 +1,7 @@
 """Saves a thread as a session file (TOML, schema 1), which the program `ezllama-tui` opens."""
 
-import json
 import os
 import random
-from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,32 +10,13 @@ import tomli_w
 
 from easy_llama import formats
 from easy_llama.model_file import split_file_name
+from easy_llama.sampler_values import values_of
 from easy_llama.samplers import preset_name
 
 if TYPE_CHECKING:
     from easy_llama.thread import Thread
 
 __all__ = ["save_session"]
-
-# The value at which each sampler does nothing: TOML has no None.
-_OFF = {
-    "max_len_tokens": -1,
-    "temp": 1.0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "frequency_penalty": 0.0,
-    "presence_penalty": 0.0,
-    "repeat_penalty": 1.0,
-    "top_k": -1,
-    "penalty_last_n": 0,
-    "typical_p": 1.0,
-    "top_n_sigma": -1.0,
-    "xtc_probability": 0.0,
-    "dry_multiplier": 0.0,
-    "mirostat": 0,
-}
-# The settings of several values, which a file has as JSON text.
-_AS_JSON = ("dry_sequence_breakers", "logit_bias")
 
 
 def save_session(thread: "Thread", path: Path | None = None, interrupted: bool = False) -> Path:
@@ -84,10 +62,11 @@ def _session(thread: "Thread", name: str, now: datetime, interrupted: bool) -> d
     if messages:
         session["head"] = messages[-1]["id"]
     file = Path(thread.model.filename)
+    preset = preset_name(thread.sampler) or "DefaultSampling"
     return session | {
         "model": {"path": str(file.absolute()), "name": split_file_name(file.name).display_name},
         "format": {"name": _format_name(thread)},
-        "sampler": {"preset": preset_name(thread.sampler) or "DefaultSampling", **_sampler_values(thread)},
+        "sampler": {"preset": preset, **values_of(thread.sampler, preset)},
         "messages": messages,
     }
 
@@ -106,15 +85,3 @@ def _format_name(thread: "Thread") -> str:
         return formats.TEMPLATE_NAME
     known = (name for name in formats.names() if formats.get(name) == thread.format)
     return next(known, formats.TEMPLATE_NAME)
-
-
-def _sampler_values(thread: "Thread") -> dict[str, Any]:
-    values = {field.name: getattr(thread.sampler, field.name) for field in fields(thread.sampler)}
-    written: dict[str, Any] = {
-        name: _OFF.get(name) if value is None else value for name, value in values.items()
-    }
-    for name in _AS_JSON:
-        value = written.get(name)
-        if value is not None:
-            written[name] = json.dumps(dict(value) if isinstance(value, Mapping) else list(value))
-    return {name: value for name, value in written.items() if isinstance(value, int | float | str)}

@@ -1,45 +1,20 @@
 """The open chat: its conversation, and what is saved beside it. Changed on the UI thread only."""
 
-import json
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
 
-from easy_llama.samplers import MAX_SEED, SamplerSettings, preset
+from easy_llama.sampler_values import settings_from_values, values_of
+from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama_tui.conversation import Conversation, Message, utc_now
 from easy_llama_tui.session import (
     ModelReference,
     SamplerChoice,
-    SamplerValue,
     Session,
     SessionError,
     new_session_id,
     title_from,
 )
-
-_OFF: dict[str, SamplerValue] = {
-    "max_len_tokens": -1,
-    "temp": 1.0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "frequency_penalty": 0.0,
-    "presence_penalty": 0.0,
-    "repeat_penalty": 1.0,
-    "top_k": -1,
-    "penalty_last_n": 0,
-    "typical_p": 1.0,
-    "top_n_sigma": -1.0,
-    "xtc_probability": 0.0,
-    "dry_multiplier": 0.0,
-    "mirostat": 0,
-}
-"""The value at which each sampler does nothing: TOML has no None."""
-
-_AS_JSON = frozenset({"dry_sequence_breakers", "logit_bias"})
-"""The settings of several values, which a file has as JSON text: a sampler's values there are plain."""
-
-_FIELDS = tuple(field.name for field in fields(SamplerSettings))
 
 
 class Chat:
@@ -149,45 +124,19 @@ class Chat:
             head=self.conversation.head,
             model=self.model,
             format=self.format,
-            sampler=SamplerChoice(self.preset_name, _sampler_values(self.sampler)),
+            sampler=SamplerChoice(self.preset_name, values_of(self.sampler, self.preset_name)),
             messages=self.conversation.messages,
             extra=self._extra,
             file=self._file,
         )
 
 
-def _sampler_values(settings: SamplerSettings) -> dict[str, SamplerValue]:
-    values = {name: getattr(settings, name) for name in _FIELDS}
-    values["dry_sequence_breakers"] = json.dumps(settings.dry_sequence_breakers, ensure_ascii=False)
-    if settings.logit_bias is not None:
-        values["logit_bias"] = json.dumps(dict(settings.logit_bias))
-    return {
-        name: _OFF[name] if value is None else value
-        for name, value in values.items()
-        if value is not None or name in _OFF
-    }
-
-
 def _sampler_from(session: Session) -> SamplerSettings:
     """Return the saved settings; what the file leaves out is as in its preset."""
-    known: dict[str, object] = {
-        name: value for name, value in session.sampler.values.items() if name in _FIELDS
-    }
     try:
-        for name in known.keys() & _AS_JSON:
-            known[name] = _from_json(name, known[name])
-        return preset(session.sampler.preset).replace(**known)
+        return settings_from_values(session.sampler.preset, session.sampler.values)
     except (TypeError, ValueError) as error:
         raise SessionError(
             f"The sampler of the chat {session.id} makes no sense: {error}.",
             "Correct [sampler] in its file, or choose one with --sampler.",
         ) from error
-
-
-def _from_json(name: str, text: object) -> object:
-    """Return what a setting of several values has as JSON; the keys of a logit bias are token ids."""
-    try:
-        value = json.loads(str(text))
-        return {int(token): bias for token, bias in value.items()} if name == "logit_bias" else value
-    except (AttributeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{name} must be JSON as this program writes it, not {text!r}") from error

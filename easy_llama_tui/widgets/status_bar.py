@@ -15,7 +15,7 @@ class StatusBar(Widget):
     """What is wrong, until it is right again."""
 
     keys: reactive[tuple[tuple[str, str], ...]] = reactive(())
-    """The keys that matter now, each with what it does; all but the first give way in a narrow window."""
+    """The keys that matter now, each with what it does; what does not fit is left out, but the first."""
 
     def render(self) -> Content:
         """Return the line for the width there is."""
@@ -28,7 +28,7 @@ class StatusBar(Widget):
         for key, meaning in self.keys:
             hint = Content.assemble("  " if right else "", (key, "$footer-key-foreground"), f" {meaning}")
             if right and left.cell_length + right.cell_length + hint.cell_length + 2 > width:
-                break
+                continue
             right += hint
         left = left.truncate(max(width - right.cell_length - 2, 0), ellipsis=True)
         return Content.assemble(left, " " * max(width - left.cell_length - right.cell_length, 0), right)

@@ -56,6 +56,12 @@ def test_any_sampler_does_the_same_after_saving(settings: SamplerSettings) -> No
     assert again == expected
 
 
+def test_a_file_names_the_documented_settings_and_what_differs_from_the_preset() -> None:
+    values = begin_chat(SamplerSettings(seed=3, dry_multiplier=0.8)).snapshot().sampler.values
+    documented = ["max_len_tokens", "temp", "top_p", "min_p", "frequency_penalty", "presence_penalty"]
+    assert sorted(values) == sorted([*documented, "repeat_penalty", "top_k", "seed", "dry_multiplier"])
+
+
 def test_a_schema_is_saved_with_a_chat() -> None:
     settings = SamplerSettings(json_schema={"type": "object", "properties": {"é": {"pattern": '^"$'}}})
     assert (
