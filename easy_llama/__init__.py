@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from easy_llama import errors, formats, model, samplers, thread
     from easy_llama.errors import (
         ChatTemplateError,
+        ContextScalingWarning,
         DroppedMessagesWarning,
         EasyLlamaError,
         ExceededContextLengthException,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChatTemplateError",
+    "ContextScalingWarning",
     "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",

@@ -8,6 +8,7 @@ interpreter, and Python's own share of a token stays small.
 import ctypes
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,7 +18,11 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.detokenizer import TextStream
-from easy_llama.errors import ExceededContextLengthException, GenerationError
+from easy_llama.errors import (
+    ExceededContextLengthException,
+    GenerationError,
+    ModelUnloadedException,
+)
 from easy_llama.events import (
     CancelFlag,
     Event,
@@ -81,6 +86,8 @@ class Engine:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._flag_reader = _native_flag_reader()
+        # Frees the native memory also when the interpreter ends, while llama.cpp can still log.
+        self._free = weakref.finalize(self, llama.close)
         # A batch of one token that is used again and again: only its number changes.
         self._token = (lib.llama_token * 1)()
         self._one = lib.llama_batch_get_one(self._token, 1)
@@ -157,6 +164,25 @@ class Engine:
         with self._exclusively(CancelFlag()):
             self._forget()
 
+    def close(self) -> None:
+        """Free the model; any later use raises `ModelUnloadedException`.
+
+        A stream that this thread has open ends with it; a generation in another thread is waited for.
+        """
+        if self._owner == threading.get_ident():
+            self._free()
+            return
+        with self._lock:
+            self._free()
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._llama.ctx is None
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ModelUnloadedException("the model was unloaded meanwhile; load it again with load()")
+
     def _generate(
         self, request: GenerationRequest, cancel: CancelFlag, chain: object, seed: int
     ) -> Iterator[Event]:
@@ -170,6 +196,7 @@ class Engine:
             for progress in self._read(request.prompt, cancel):
                 reused = progress.reused
                 yield progress
+                self._check_open()
             if cancel.is_set:
                 raise _Interrupted
             limit = self._limit(request)
@@ -186,6 +213,7 @@ class Engine:
                     break
                 generated += 1
                 yield Token(token, stream.push(token, self._tokenizer.bytes_of(token)))
+                self._check_open()
                 if stream.stopped:
                     reason = "stop"
                     break
@@ -383,10 +411,12 @@ class Engine:
                 "read its stream to the end, or close it, before starting another"
             )
         with self._lock:
+            self._check_open()
             self._owner = threading.get_ident()
             lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
             try:
                 yield
             finally:
-                lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+                if not self._is_closed:
+                    lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
                 self._owner = None

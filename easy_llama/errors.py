@@ -8,6 +8,7 @@ EasyLlamaError
 ├── ChatTemplateError               a chat template does not compile, or refuses these messages
 └── GenerationError                 llama.cpp failed while reading or writing tokens
 
+ContextScalingWarning               the context is far longer than the model was trained for
 DroppedMessagesWarning              a thread outgrew the context, so its oldest messages were not read
 
 Every message says what happened, with which file or setting, and what to do next.
@@ -15,6 +16,7 @@ Every message says what happened, with which file or setting, and what to do nex
 
 __all__ = [
     "ChatTemplateError",
+    "ContextScalingWarning",
     "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",
@@ -55,3 +57,7 @@ class GenerationError(EasyLlamaError):
 
 class DroppedMessagesWarning(UserWarning):
     """A thread is longer than the context, and the model did not read its oldest messages."""
+
+
+class ContextScalingWarning(UserWarning):
+    """A model was loaded with a context so much longer than its native one that its quality suffers."""

@@ -3,12 +3,13 @@
 import sys
 import time
 import uuid
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import llama_cpp
 import numpy as np
@@ -17,24 +18,24 @@ from llama_cpp import llama_cpp as lib
 from easy_llama import llama_log
 from easy_llama.engine import Engine
 from easy_llama.errors import (
+    ContextScalingWarning,
     ExceededContextLengthException,
-    ModelLoadError,
     ModelUnloadedException,
 )
 from easy_llama.events import CancelFlag, Event, Finished, GenerationRequest, Token
 from easy_llama.gguf import GGUFArray, open_gguf
-from easy_llama.loading import plan_loading
+from easy_llama.loading import LoadPlan, plan_loading
+from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
 from easy_llama.prompt import Piece, encode_prompt
 from easy_llama.samplers import DefaultSampling, SamplerSettings
 from easy_llama.tokenizer import Tokenizer
 
 __all__ = ["ExceededContextLengthException", "Model", "ModelUnloadedException", "supports_gpu_offload"]
 
-llama_log.install()
-
 Stops = Sequence[str | int]
-OnProgress = Callable[[float], bool]
-"""Is told the share of the model that is loaded, 0 to 1; returns whether to go on."""
+
+_NOTABLE_SCALE = 2.0
+"""From this many native context lengths on, a person is warned of the quality."""
 
 
 class _SupportsWriteAndFlush(Protocol):
@@ -42,39 +43,28 @@ class _SupportsWriteAndFlush(Protocol):
     def flush(self) -> object: ...
 
 
-def supports_gpu_offload() -> bool:
-    """Return whether this build of llama.cpp can put layers on a GPU."""
-    return bool(lib.llama_supports_gpu_offload())
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a model was asked to be loaded."""
 
-
-class _Llama(llama_cpp.Llama):  # type: ignore[misc]
-    """A `Llama` that tells how far it is loaded, which the class itself has no parameter for."""
-
-    def __init__(self, model_path: str, *, on_progress: OnProgress | None, **options: Any) -> None:
-        @lib.llama_progress_callback  # type: ignore[untyped-decorator]
-        def callback(progress: float, user_data: object) -> bool:
-            return on_progress is None or on_progress(progress)
-
-        self._progress_callback = callback
-        super().__init__(model_path, **options)
-
-    @property
-    def model_params(self) -> Any:
-        return self._model_params
-
-    @model_params.setter
-    def model_params(self, params: Any) -> None:
-        params.progress_callback = self._progress_callback
-        self._model_params = params
+    context_length: int | None
+    n_gpu_layers: int
+    offload_kqv: bool
+    flash_attn: bool
+    verbose: bool
+    n_threads: int | None
 
 
 class Model:
     """A language model from a GGUF file.
 
+    As a context manager it is unloaded at the end of the block. Called like a function it generates.
+
     Args:
         model_path: the GGUF file; of a split model, its first part.
         context_length: how many tokens the context holds; `None` is the model's native length. Beyond
-            that the RoPE base is raised, which costs some quality.
+            that the RoPE base is raised, which costs some quality; from twice the native length on a
+            `ContextScalingWarning` says so.
         n_gpu_layers: how many layers to put on the GPU; -1 for all.
         offload_kqv: keep the KV cache on the GPU as well.
         flash_attn: use Flash Attention.
@@ -84,11 +74,12 @@ class Model:
 
     Raises:
         ModelLoadError: the file cannot be loaded; the message says why and what to do.
+        ValueError: an argument is out of range.
     """
 
     def __init__(
         self,
-        model_path: str,
+        model_path: str | Path,
         context_length: int | None = None,
         n_gpu_layers: int = 0,
         offload_kqv: bool = True,
@@ -98,47 +89,68 @@ class Model:
         n_threads: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        path = Path(model_path).expanduser()
+        self.filename = str(Path(model_path).expanduser())
+        self._options = _Options(context_length, n_gpu_layers, offload_kqv, flash_attn, verbose, n_threads)
+        self._on_progress = on_progress
+        self._llama: llama_cpp.Llama | None = None
+        self.load()
+
+    def load(self) -> None:
+        """Load the model again after `unload`, as it was; do nothing where it is loaded.
+
+        Raises:
+            ModelLoadError: the file cannot be loaded (any more).
+        """
+        if self._llama is not None:
+            return
+        options = self._options
+        path = Path(self.filename)
         with open_gguf(path) as header:
             header.check_complete()
-            self.metadata = {
+            metadata = {
                 key: value for key, value in header.metadata.items() if not isinstance(value, GGUFArray)
             }
-            plan = plan_loading(header.metadata, context_length=context_length, n_threads=n_threads)
-        llama_log.set_verbose(verbose)
-        self.verbose = verbose
-        self.filename = str(path)
-        self.n_gpu_layers = n_gpu_layers
-        self.flash_attn = flash_attn
-        self._llama: llama_cpp.Llama | None = _load(
+            plan = plan_loading(
+                header.metadata, context_length=options.context_length, n_threads=options.n_threads
+            )
+        if plan.context_scale >= _NOTABLE_SCALE:
+            warnings.warn(_scaling_warning(path, plan), ContextScalingWarning, stacklevel=3)
+        llama_log.set_verbose(options.verbose)
+        self._llama = load_llama(
             path,
-            on_progress,
+            self._on_progress,
             n_ctx=plan.context_length,
             n_batch=plan.n_batch,
             n_threads=plan.n_threads,
             n_threads_batch=plan.n_threads_batch,
             rope_freq_base=plan.rope_freq_base,
-            n_gpu_layers=n_gpu_layers,
-            offload_kqv=offload_kqv,
-            flash_attn=flash_attn,
+            n_gpu_layers=options.n_gpu_layers,
+            offload_kqv=options.offload_kqv,
+            flash_attn=options.flash_attn,
         )
-        # Frees the native memory also when the interpreter ends, while llama.cpp can still log.
-        self._free = weakref.finalize(self, self._llama.close)
         self._tokenizer = Tokenizer(self._llama)
         self._engine = Engine(self._llama, self._tokenizer)
+        self._describe(metadata, plan)
 
+    def _describe(self, metadata: Mapping[str, Any], plan: LoadPlan) -> None:
+        """Set the attributes to what was really loaded."""
+        llama = self.llama
+        self.metadata = dict(metadata)
+        self.verbose = self._options.verbose
+        self.n_gpu_layers = self._options.n_gpu_layers if supports_gpu_offload() else 0
+        self.flash_attn = llama.context_params.flash_attn_type == lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self.context_length = self._engine.context_length
         self.n_ctx = self.context_length
-        self.n_ctx_train = int(lib.llama_model_n_ctx_train(self._llama.model))
+        self.n_ctx_train = int(lib.llama_model_n_ctx_train(llama.model))
         self.ctx_scale = self.context_length / self.n_ctx_train
         self.rope_freq_base_train = plan.rope_freq_base_train
         self.rope_freq_base = plan.rope_freq_base or plan.rope_freq_base_train
         self.n_vocab = self._tokenizer.n_vocab
-        self.n_layer = int(lib.llama_model_n_layer(self._llama.model))
-        self.n_gqa = _grouped_queries(self._llama.model)
-        self.type_k = int(self._llama.context_params.type_k)
-        self.type_v = int(self._llama.context_params.type_v)
-        vocab = lib.llama_model_get_vocab(self._llama.model)
+        self.n_layer = int(lib.llama_model_n_layer(llama.model))
+        self.n_gqa = _grouped_queries(llama.model)
+        self.type_k = int(llama.context_params.type_k)
+        self.type_v = int(llama.context_params.type_v)
+        vocab = lib.llama_model_get_vocab(llama.model)
         self.bos_token = int(lib.llama_vocab_bos(vocab))
         self.eos_token = int(lib.llama_vocab_eos(vocab))
         self.eot_token = _token_or_none(lib.llama_vocab_eot(vocab))
@@ -146,15 +158,59 @@ class Model:
         self.prefix_token = _token_or_none(lib.llama_vocab_fim_pre(vocab))
         self.middle_token = _token_or_none(lib.llama_vocab_fim_mid(vocab))
         self.suffix_token = _token_or_none(lib.llama_vocab_fim_suf(vocab))
-        self.cls_token = _token_or_none(lib.llama_vocab_bos(vocab) if _has_key(self, "cls") else -1)
+        # llama.cpp answers with BOS where a model has no classifier token.
+        self.cls_token = _token_or_none(metadata.get("tokenizer.ggml.cls_token_id", -1))
         self.sep_token = _token_or_none(lib.llama_vocab_sep(vocab))
+
+    def reload(self, **changes: Any) -> None:
+        """Unload the model and load it again, with changed settings.
+
+        Args:
+            changes: arguments of the constructor: `context_length`, `n_gpu_layers`, `offload_kqv`,
+                `flash_attn`, `verbose`, `n_threads`. The others stay.
+
+        Raises:
+            ModelLoadError: it cannot be loaded so; the model is then unloaded, and `load` brings it back
+                with the settings that it had.
+            TypeError: there is no setting of that name; the model stays as it is.
+        """
+        before = self._options
+        self._options = replace(before, **changes)
+        self.unload()
+        try:
+            self.load()
+        except BaseException:
+            self._options = before
+            raise
+
+    def unload(self) -> None:
+        """Free the model's memory; do nothing where it is free already.
+
+        Any later use raises `ModelUnloadedException`, and so does the next step of a stream that this
+        thread has not read to its end. A generation in another thread is waited for.
+        """
+        if self._llama is not None:
+            self._engine.close()
+            self._llama = None
+            self.__dict__.pop("vocab", None)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._llama is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unload()
 
     @property
     def llama(self) -> llama_cpp.Llama:
         """The underlying `llama_cpp.Llama`."""
         if self._llama is None:
             raise ModelUnloadedException(
-                f"the model {Path(self.filename).name} was unloaded; load it again with Model(...)"
+                f"the model {Path(self.filename).name} was unloaded; load it again with load()"
             )
         return self._llama
 
@@ -190,15 +246,31 @@ class Model:
         """The names of all control tokens."""
         return self.tokenizer.control_tokens
 
-    def unload(self) -> None:
-        """Free the model's memory; any later use raises `ModelUnloadedException`."""
-        if self._llama is not None:
-            self._free()
-            self._llama = None
-
     def get_length(self, text: str) -> int:
         """Return the length of a text in tokens, with the BOS token that the model puts before it."""
-        return len(self.tokenizer.encode(text, add_special=True, parse_special=True))
+        return len(self.tokenize(text))
+
+    def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
+        """Return the token ids of a text.
+
+        Args:
+            text: any text.
+            add_special: put BOS (and EOS) where the model wants them.
+            parse_special: read the names of control tokens in the text as those tokens.
+        """
+        return self.tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, tokens: Sequence[int], *, special: bool = True) -> str:
+        """Return the text of token ids, without the BOS and EOS that `tokenize` puts around it.
+
+        Args:
+            tokens: the ids, 0 to `n_vocab` - 1; they are not changed.
+            special: write the names of control tokens; else leave those tokens out.
+
+        Raises:
+            ValueError: an id is outside the vocabulary.
+        """
+        return self.tokenizer.decode_text(tokens, special=special)
 
     def events(
         self,
@@ -237,6 +309,10 @@ class Model:
             sampler: how tokens are chosen.
         """
         return "".join(_texts(self.events(prompt, stops, sampler)))
+
+    def __call__(self, prompt: str, stops: Stops = (), sampler: SamplerSettings = DefaultSampling) -> str:
+        """Generate; see `generate`."""
+        return self.generate(prompt, stops, sampler)
 
     def stream(
         self, prompt: str, stops: Stops = (), sampler: SamplerSettings = DefaultSampling
@@ -329,10 +405,8 @@ class Model:
         target.flush()
 
     def __repr__(self) -> str:
-        return (
-            f"Model({self.filename!r}, context_length={self.context_length}, "
-            f"n_gpu_layers={self.n_gpu_layers}, flash_attn={self.flash_attn})"
-        )
+        options = ", ".join(f"{name}={value!r}" for name, value in asdict(self._options).items())
+        return f"Model({self.filename!r}, {options})"
 
     def _encode(self, prompt: str | Sequence[int] | Sequence[Piece]) -> tuple[int, ...]:
         if isinstance(prompt, str):
@@ -341,23 +415,6 @@ class Model:
         if len(ids) == len(prompt):
             return tuple(ids)
         return encode_prompt([part for part in prompt if not isinstance(part, int)], self.tokenizer)
-
-
-def _load(path: Path, on_progress: OnProgress | None, **options: Any) -> llama_cpp.Llama:
-    # llama-cpp-python prints on standard error itself where it is not verbose; see llama_log.
-    with llama_log.collected_errors() as errors:
-        try:
-            llama = _Llama(str(path), on_progress=on_progress, verbose=True, no_perf=True, **options)
-        except Exception as error:
-            reason = errors[0].strip() if errors else str(error)
-            raise ModelLoadError(
-                f"{path}: llama.cpp cannot load this model ({reason}); try a newer llama-cpp-python, "
-                f"a smaller context length, or another file"
-            ) from error
-    if not lib.llama_model_has_decoder(llama.model) or lib.llama_model_has_encoder(llama.model):
-        llama.close()
-        raise ModelLoadError(f"{path}: this is not a model that writes text; choose a chat or text model")
-    return llama
 
 
 def _texts(events: Iterator[Event]) -> Iterator[str]:
@@ -370,12 +427,16 @@ def _choice(text: str, finish_reason: str | None) -> dict[str, Any]:
     return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
 
 
+def _scaling_warning(path: Path, plan: LoadPlan) -> str:
+    return (
+        f"{path.name} was trained for {plan.native_context_length:,} tokens; in a context of "
+        f"{plan.context_length:,}, {plan.context_scale:.3g} times that, its replies get worse. "
+        f"A context_length below {_NOTABLE_SCALE:g} times the native one loses little."
+    )
+
+
 def _token_or_none(token: int) -> int | None:
     return None if token < 0 else int(token)
-
-
-def _has_key(model: Model, name: str) -> bool:
-    return f"tokenizer.ggml.{name}_token_id" in model.metadata
 
 
 def _grouped_queries(model: Any) -> int:

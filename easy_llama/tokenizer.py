@@ -105,6 +105,24 @@ class Tokenizer:
             "utf-8", errors="replace"
         )
 
+    def decode_text(self, tokens: Sequence[int], *, special: bool) -> str:
+        """Return the text that was encoded as `tokens`, without the BOS, EOS and space put around it.
+
+        Args:
+            tokens: ids of this vocabulary.
+            special: write control tokens by name; else leave them out.
+        """
+        for token in tokens:
+            self._check(token)
+        ids = (lib.llama_token * len(tokens))(*tokens)
+        size = 16 * len(tokens) + 16
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = lib.llama_detokenize(self._vocab, ids, len(tokens), buffer, size, True, special)
+            if count >= 0:
+                return buffer.raw[:count].decode("utf-8", errors="replace")
+            size = -count
+
     def is_end(self, token: int) -> bool:
         """Return whether the model ends its turn with this token."""
         return bool(lib.llama_vocab_is_eog(self._vocab, token))

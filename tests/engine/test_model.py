@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import easy_llama as ez
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
 
+SHORT = GreedyDecoding.replace(max_len_tokens=5)
 TEXT = "The dog says woof, but the cat says"
 
 
@@ -52,10 +55,96 @@ def test_an_unloaded_model_says_so(model_path: Path) -> None:
     model = Model(str(model_path), context_length=256)
     model.unload()
     model.unload()
-    for use in (lambda: model.generate("x"), lambda: model.get_length("x"), lambda: model.llama):
+    uses = (
+        lambda: model("x"),
+        lambda: next(model.stream("x")),
+        lambda: model.tokenize("x"),
+        lambda: model.detokenize([5]),
+        lambda: model.candidates("x", 1),
+        lambda: model.ingest("x"),
+        lambda: model.vocab,
+        lambda: model.llama,
+    )
+    for use in uses:
         with pytest.raises(ez.ModelUnloadedException, match="unloaded; load it again"):
             use()
     assert ez.model.ModelUnloadedException is ez.ModelUnloadedException
+
+
+def test_a_model_is_unloaded_at_the_end_of_its_block(model_path: Path) -> None:
+    with ez.Model(str(model_path), context_length=256) as model:
+        assert model.is_loaded
+        assert model("The sky is", sampler=SHORT) == model.generate("The sky is", sampler=SHORT)
+    assert not model.is_loaded
+
+
+def test_a_model_is_loaded_again_with_changes(model_path: Path) -> None:
+    with ez.Model(str(model_path), context_length=256) as model:
+        text = model.generate(TEXT, sampler=SHORT)
+        model.unload()
+        model.load()
+        model.load()
+        assert model.generate(TEXT, sampler=SHORT) == text
+        model.reload(context_length=512, flash_attn=True)
+        assert (model.context_length, model.flash_attn) == (512, True)
+        assert model.generate(TEXT, sampler=SHORT) == text
+        with pytest.raises(TypeError, match="n_ctx"):
+            model.reload(n_ctx=5)
+        assert model.is_loaded
+        with pytest.raises(ValueError, match="context_length is 0"):
+            model.reload(context_length=0)
+        assert not model.is_loaded
+        model.load()
+        assert model.context_length == 512
+
+
+def test_its_representation_rebuilds_it(model_path: Path) -> None:
+    model = ez.Model(str(model_path), context_length=300, n_threads=1)
+    other = eval(repr(model), {"Model": ez.Model})
+    assert repr(other) == repr(model)
+    assert other.context_length == model.context_length
+    assert other.llama.n_threads == 1
+    model.unload()
+    other.unload()
+
+
+def test_unloading_ends_the_stream_of_this_thread(model_path: Path) -> None:
+    model = ez.Model(str(model_path), context_length=256)
+    stream = model.stream(TEXT)
+    next(stream)
+    model.unload()
+    with pytest.raises(ez.ModelUnloadedException):
+        next(stream)
+    model.load()
+    assert model.generate(TEXT, sampler=SHORT)
+    model.unload()
+
+
+def test_a_stream_keeps_its_model_loaded(model_path: Path) -> None:
+    events = ez.Model(str(model_path), context_length=256).events(TEXT, sampler=SHORT)
+    gc.collect()
+    assert len(list(events)) > 1
+
+
+# The demo model's vocabulary cannot spell all bytes, such as those of most control characters.
+@given(
+    text=st.text(st.characters(exclude_categories=["C"], include_characters="\n\t", max_codepoint=0xFFFF))
+    | st.sampled_from(["<|im_end|>", "<|im_start|>user\nHi", " a", "\n\n", "\U0001f600"])
+)
+def test_tokens_are_turned_back_into_their_text(model: Model, text: str) -> None:
+    tokens = model.tokenize(text)
+    before = tokens.copy()
+    assert model.detokenize(tokens) == text
+    assert tokens == before
+    assert len(tokens) == model.get_length(text)
+
+
+def test_control_tokens_are_written_or_left_out(model: Model) -> None:
+    text = "Hi<|im_end|>\n"
+    assert model.detokenize(model.tokenize(text), special=False) == "Hi\n"
+    assert len(model.tokenize(text, parse_special=False)) > len(model.tokenize(text))
+    with pytest.raises(ValueError, match="token id 49152"):
+        model.detokenize([1, 49152])
 
 
 def test_loading_can_be_watched_and_stopped(model_path: Path) -> None:
@@ -86,6 +175,12 @@ def test_verbose_shows_the_log_on_standard_error(
     assert "general.architecture" in capsys.readouterr().err
     Model(str(model_path), context_length=256).unload()
     assert capsys.readouterr().err == ""
+
+
+def test_a_far_larger_context_is_warned_of(model_path: Path) -> None:
+    with pytest.warns(ez.ContextScalingWarning, match=r"trained for 8,192 .* 2 times that") as caught:
+        ez.Model(str(model_path), context_length=16384).unload()
+    assert caught[0].filename == __file__
 
 
 def test_a_larger_context_raises_the_rope_base(model_path: Path) -> None:
