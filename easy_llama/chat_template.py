@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from easy_llama.errors import ChatTemplateError
-from easy_llama.prompt import Piece, Turn
+from easy_llama.prompt import Control, Piece, Turn
 from easy_llama.template_pieces import PieceFinder
 from easy_llama.template_sandbox import MAX_SECONDS, compile_template, render_template
 
@@ -118,14 +118,21 @@ class ChatTemplate(dict[str, str | list[str]]):
         Raises:
             ChatTemplateError: the template refuses these messages, or takes too long.
         """
-        turns = self._with_known_roles(turns)
+        known, numbers = self._with_known_roles(turns)
         clock = _Clock.start()
 
         def render(contents: Sequence[str]) -> str:
-            changed = [replace(turn, content=text) for turn, text in zip(turns, contents, strict=True)]
+            changed = [replace(turn, content=text) for turn, text in zip(known, contents, strict=True)]
             return self._text(changed, clock)
 
-        return tuple(PieceFinder(turns, render, self.source, self.control_tokens).find())
+        pieces = PieceFinder(known, render, self.source, self.control_tokens).find()
+        return tuple(
+            piece
+            if isinstance(piece, Control) or piece.turn is None
+            # What the template sees as one message may be made of several; the last of them names it.
+            else replace(piece, turn=numbers[piece.turn])
+            for piece in pieces
+        )
 
     def _text(self, turns: Sequence[Turn], clock: _Clock, *, reply: bool = True) -> str:
         size = len(self.source) + sum(len(turn.content) for turn in turns)
@@ -155,23 +162,29 @@ class ChatTemplate(dict[str, str | list[str]]):
             f"The chat template {self.name!r} {what}: {reason.rstrip('.')}{place}.{hint} {_ADVICE}"
         )
 
-    def _with_known_roles(self, turns: Sequence[Turn]) -> list[Turn]:
-        """Return the turns with system text moved into the user's where the template has no role for it."""
+    def _with_known_roles(self, turns: Sequence[Turn]) -> tuple[list[Turn], list[int]]:
+        """Return the turns with system text moved into the user's where the template has no role for it.
+
+        Beside each stands which of `turns` it is, or is the last of.
+        """
         known: list[Turn] = []
+        numbers: list[int] = []
         waiting: list[str] = []
-        for position, turn in enumerate(turns):
-            if turn.role == "system" and not (self.later_system_role if position else self.system_role):
+        for number, turn in enumerate(turns):
+            if turn.role == "system" and not (self.later_system_role if number else self.system_role):
                 waiting.append(turn.content)
-            elif turn.role == "user" and waiting:
-                known.append(Turn("user", _paragraphs(*waiting, turn.content)))
+                continue
+            if turn.role == "user" and waiting:
+                turn = Turn("user", _paragraphs(*waiting, turn.content))
                 waiting = []
-            else:
-                known.append(turn)
+            known.append(turn)
+            numbers.append(number)
         if waiting and known and known[-1].role == "user":
             known[-1] = Turn("user", _paragraphs(known[-1].content, *waiting))
         elif waiting:
             known.append(Turn("user", _paragraphs(*waiting)))
-        return known
+            numbers.append(len(turns) - 1)
+        return known, numbers
 
     def _shows_only_parts(self, clock: _Clock) -> bool:
         """Return whether messages must be lists of parts, as templates for images want them."""

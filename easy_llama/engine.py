@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import llama_cpp
 import numpy as np
@@ -29,14 +29,13 @@ from easy_llama.events import (
     Finished,
     FinishReason,
     GenerationRequest,
+    LiveSettings,
     PromptProgress,
     Token,
 )
-from easy_llama.sampler_chain import draw_seed, sampler_chain
+from easy_llama.sampler_chain import draw_seed
+from easy_llama.token_choice import TokenChooser
 from easy_llama.tokenizer import Tokenizer
-
-# llama_token_data in llama.h.
-_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 _NO_ROOM = 1
 _ABORTED = 2
@@ -74,7 +73,6 @@ class Engine:
         self._tokenizer = tokenizer
         self._context = llama.ctx
         self._memory = lib.llama_get_memory(self._context)
-        self._vocab = lib.llama_model_get_vocab(llama.model)
         self._cuts_anywhere = not (
             lib.llama_model_is_recurrent(llama.model) or lib.llama_model_is_hybrid(llama.model)
         )
@@ -97,10 +95,20 @@ class Engine:
         """The ids that the KV cache holds, in order."""
         return tuple(self._cached)
 
-    def generate(self, request: GenerationRequest, cancel: CancelFlag | None = None) -> Iterator[Event]:
+    def generate(
+        self,
+        request: GenerationRequest,
+        cancel: CancelFlag | None = None,
+        live: LiveSettings | None = None,
+    ) -> Iterator[Event]:
         """Read the prompt and generate, as events; the last one is `Finished`.
 
         Another generation that is under way is waited for. Closing the iterator early is safe.
+
+        Args:
+            request: what to generate from.
+            cancel: may be set from another thread to end the generation.
+            live: may be changed from another thread meanwhile.
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
@@ -113,14 +121,17 @@ class Engine:
         seed = draw_seed() if request.sampler.seed is None else request.sampler.seed
         with self._exclusively(cancel):
             self._check_prompt(request.prompt, room=1)
-            with sampler_chain(
+            chooser = TokenChooser(
                 request.sampler,
-                vocab=self._vocab,
-                seed=seed,
-                context=request.prompt,
+                tokenizer=self._tokenizer,
+                context=self._context,
                 context_length=self.context_length,
-            ) as chain:
-                yield from self._generate(request, cancel, chain, seed)
+                seed=seed,
+                prompt=request.prompt,
+                live=live,
+            )
+            with closing(chooser):
+                yield from self._generate(request, cancel, chooser, watched=live is not None)
 
     def read(self, prompt: Sequence[int], cancel: CancelFlag | None = None) -> None:
         """Bring a prompt into the cache, so that a generation that begins with it starts sooner.
@@ -184,14 +195,15 @@ class Engine:
             raise ModelUnloadedException("the model was unloaded meanwhile; load it again with load()")
 
     def _generate(
-        self, request: GenerationRequest, cancel: CancelFlag, chain: object, seed: int
+        self, request: GenerationRequest, cancel: CancelFlag, chooser: TokenChooser, watched: bool
     ) -> Iterator[Event]:
         stream = TextStream(request.stops)
         started = time.perf_counter()
         first: float | None = None
         reused = generated = 0
         reason: FinishReason = "interrupted"
-        has_grammar = request.sampler.has_grammar
+        # The prompt's logits are not the context's last ones where the prompt was not read anew.
+        logits: npt.NDArray[np.float32] | None = self._kept_logits
         try:
             for progress in self._read(request.prompt, cancel):
                 reused = progress.reused
@@ -201,13 +213,13 @@ class Engine:
                 raise _Interrupted
             limit = self._limit(request)
             while True:
+                if watched and (candidates := chooser.report(logits)):
+                    yield candidates
+                    self._check_open()
+                token = chooser.draw(logits)
                 if first is None:
-                    token = self._sample(chain, self._kept_logits)
                     first = time.perf_counter()
-                elif has_grammar:
-                    token = self._sample(chain, self._last_logits())
-                else:
-                    token = lib.llama_sampler_sample(chain, self._context, -1)
+                    logits = None
                 if token in request.stop_ids or self._tokenizer.is_end(token):
                     reason = "stop"
                     break
@@ -230,7 +242,7 @@ class Engine:
             reason=reason,
             text=stream.finish(),
             ids=stream.ids(),
-            seed=seed,
+            seed=chooser.seed,
             prompt_tokens=len(request.prompt),
             reused_tokens=reused,
             generated_tokens=generated,
@@ -281,33 +293,6 @@ class Engine:
         """Return llama.cpp's own logits of the token decoded last: valid until the next is decoded."""
         row = lib.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(row, shape=self._kept_logits.shape)
-
-    def _sample(self, chain: object, logits: npt.NDArray[np.float32]) -> int:
-        """Draw a token from logits.
-
-        llama.cpp draws some token even where none is possible, and ends the whole process when a grammar
-        is then told of it.
-        """
-        candidates = np.recarray(len(logits), dtype=_TOKEN_DATA)
-        candidates.id = np.arange(len(candidates), dtype=np.int32)
-        candidates.logit = logits
-        candidates.p = 0.0
-        array = lib.llama_token_data_array(
-            data=candidates.ctypes.data_as(lib.llama_token_data_p),
-            size=len(candidates),
-            selected=-1,
-            sorted=False,
-        )
-        lib.llama_sampler_apply(chain, ctypes.byref(array))
-        drawn = array.data[array.selected]
-        if not drawn.logit > -np.inf:
-            raise GenerationError(
-                "no token is possible here: the grammar, the JSON schema or the logit bias forbids all "
-                "that the model could say; change or switch off one of them"
-            )
-        token = int(drawn.id)
-        lib.llama_sampler_accept(chain, token)
-        return token
 
     @contextmanager
     def _cache_kept(self, prompt: tuple[int, ...]) -> Iterator[None]:

@@ -47,6 +47,61 @@ class GenerationRequest:
     """Token ids at which the reply ends, beside the model's own end-of-generation tokens."""
 
 
+class LiveSettings:
+    """What may be changed while a generation runs, from any thread; it holds from the next token on."""
+
+    __slots__ = ("candidates", "candidates_interval", "sampler")
+
+    def __init__(
+        self,
+        sampler: SamplerSettings | None = None,
+        candidates: int = 0,
+        candidates_interval: float = 0.0,
+    ) -> None:
+        self.sampler = sampler
+        """How tokens are chosen; None is as the request says. A grammar and a seed stay as they were."""
+        self.candidates = candidates
+        """How many candidates for the next token to report as `Candidates`; 0 reports none."""
+        self.candidates_interval = candidates_interval
+        """The least time between two reports, in seconds: no one reads a hundred a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One token that could come next."""
+
+    id: int
+    text: str
+    """The text that it would add; for a control token, its name."""
+
+    before: float
+    """Its probability in the model's own distribution, 0 to 1."""
+
+    after: float
+    """Its probability after the samplers, 0 where they drop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What could come next."""
+
+    candidates: tuple[Candidate, ...]
+    """The likeliest before the samplers and the likeliest after them, the likeliest after them first."""
+
+    survivors: int
+    """How many tokens of the vocabulary the samplers leave possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What could come next, just before it is drawn."""
+
+    position: int
+    """How many tokens of the reply come before it."""
+
+    distribution: Distribution
+
+
 @dataclass(frozen=True, slots=True)
 class PromptProgress:
     """A part of the prompt was read."""
@@ -97,4 +152,4 @@ class Finished:
     """From the first token to the end."""
 
 
-Event = PromptProgress | Token | Finished
+Event = PromptProgress | Candidates | Token | Finished

@@ -15,7 +15,7 @@ import copy
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from easy_llama.builtin_formats import FORMATS, Format, recognise
@@ -138,10 +138,28 @@ def build_prompt(
     """
     system_prompt = format.get("system_prompt", "")
     if isinstance(system_prompt, str) and system_prompt and not any(turn.role == "system" for turn in turns):
-        turns = [Turn("system", system_prompt), *turns]
+        return _built(format, [Turn("system", system_prompt), *turns], reply_start, first=-1)
+    return _built(format, turns, reply_start, first=0)
+
+
+def _built(
+    format: Mapping[str, object],  # noqa: A002
+    turns: Sequence[Turn],
+    reply_start: Sequence[Piece],
+    *,
+    first: int,
+) -> tuple[Piece, ...]:
+    """Return the prompt after `turns`, of which the first has the number `first`."""
     render = getattr(format, "render", None)
     pieces: Iterable[Piece] = render(turns) if callable(render) else _affixed(format, turns)
-    return _merged([*pieces, *reply_start])
+    return _merged([*(_numbered(piece, first) for piece in pieces), *reply_start])
+
+
+def _numbered(piece: Piece, first: int) -> Piece:
+    if isinstance(piece, Control) or piece.turn is None or not first:
+        return piece
+    turn = piece.turn + first
+    return replace(piece, turn=turn if turn >= 0 else None)
 
 
 def _affixed(format: Mapping[str, object], turns: Sequence[Turn]) -> list[Piece]:  # noqa: A002
@@ -150,12 +168,14 @@ def _affixed(format: Mapping[str, object], turns: Sequence[Turn]) -> list[Piece]
     shares_turn = bool(user_prefix) and _text(format, "system_prefix").startswith(user_prefix)
     pieces: list[Piece] = []
     open_user_turn = False  # a system text has begun the user's turn
-    for turn in turns:
+    for number, turn in enumerate(turns):
         if open_user_turn and turn.role == "bot":
             pieces.append(Control(user_suffix))
         prefix = _text(format, f"{turn.role}_prefix")
         pieces.append(Control(prefix.removeprefix(user_prefix) if open_user_turn else prefix))
-        pieces.append(Generated(turn.content, turn.ids) if turn.ids else Written(turn.content))
+        pieces.append(
+            Generated(turn.content, turn.ids, number) if turn.ids else Written(turn.content, number)
+        )
         pieces.append(Control(_text(format, f"{turn.role}_suffix")))
         open_user_turn = shares_turn and turn.role == "system"
     if open_user_turn:

@@ -22,7 +22,7 @@ from easy_llama.errors import (
     ExceededContextLengthException,
     ModelUnloadedException,
 )
-from easy_llama.events import CancelFlag, Event, Finished, GenerationRequest, Token
+from easy_llama.events import CancelFlag, Event, Finished, GenerationRequest, LiveSettings, Token
 from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
@@ -278,6 +278,7 @@ class Model:
         stops: Stops = (),
         sampler: SamplerSettings = DefaultSampling,
         cancel: CancelFlag | None = None,
+        live: LiveSettings | None = None,
     ) -> Iterator[Event]:
         """Generate from a prompt as a stream of typed events; the last one is `Finished`.
 
@@ -287,6 +288,7 @@ class Model:
             stops: strings and token ids at which to end early.
             sampler: how tokens are chosen.
             cancel: may be set from another thread to end the generation.
+            live: asks for `Candidates` events, and may be changed from another thread meanwhile.
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
@@ -298,7 +300,7 @@ class Model:
             stops=tuple(stop for stop in stops if isinstance(stop, str)),
             stop_ids=frozenset(stop for stop in stops if isinstance(stop, int)),
         )
-        return self.engine.generate(request, cancel)
+        return self.engine.generate(request, cancel, live)
 
     def generate(self, prompt: str, stops: Stops = (), sampler: SamplerSettings = DefaultSampling) -> str:
         """Return the text generated from a prompt.

@@ -5,8 +5,9 @@ former may hold control tokens. Text that the model generated keeps the ids that
 because tokenizing it again may split it otherwise, and the KV cache would no longer match.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Role = Literal["system", "user", "bot"]
@@ -34,6 +35,8 @@ class Written:
     """Text that a person or the model wrote; it is only ever plain text to the tokenizer."""
 
     text: str
+    turn: int | None = field(default=None, compare=False)
+    """Which of the turns it is from, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Generated:
 
     text: str
     ids: tuple[int, ...]
+    turn: int | None = field(default=None, compare=False)
+    """Which of the turns it is from, where that is known."""
 
 
 Piece = Control | Written | Generated
@@ -61,7 +66,7 @@ def prompt_text(pieces: Sequence[Piece]) -> str:
 
 
 class PieceTokenizer(Protocol):
-    """What `encode_prompt` asks of a vocabulary; `easy_llama.tokenizer.Tokenizer` is one."""
+    """What encoding a prompt asks of a vocabulary; `easy_llama.tokenizer.Tokenizer` is one."""
 
     bos: int
     adds_bos: bool
@@ -74,6 +79,10 @@ class PieceTokenizer(Protocol):
         """Split text that a format wrote into control token ids and plain text."""
         ...
 
+    def bytes_of(self, token: int) -> bytes:
+        """Return the bytes that a token adds to a text."""
+        ...
+
 
 def encode_prompt(pieces: Sequence[Piece], tokenizer: PieceTokenizer) -> tuple[int, ...]:
     """Return the token ids of a prompt.
@@ -82,36 +91,72 @@ def encode_prompt(pieces: Sequence[Piece], tokenizer: PieceTokenizer) -> tuple[i
     training. Generated text keeps its ids. The prompt begins with exactly one BOS where the model wants
     one, also when the format wrote it too.
     """
-    ids: list[int] = []
-    plain: list[str] = []
+    return tuple(token for run in _runs(pieces, tokenizer) for token in run.ids)
+
+
+def piece_of_each_token(pieces: Sequence[Piece], tokenizer: PieceTokenizer) -> tuple[int, ...]:
+    """Return the index of the piece in which each token of a prompt begins.
+
+    The order is that of `encode_prompt`. A token that reaches over the end of a piece counts to the piece
+    in which it begins.
+    """
+    places: list[int] = []
+    for run in _runs(pieces, tokenizer):
+        if len(run.parts) == 1:
+            places += [run.parts[0][0]] * len(run.ids)
+            continue
+        ends = list(itertools.accumulate(len(text.encode("utf-8", "replace")) for _, text in run.parts))
+        position = part = 0
+        for token in run.ids:
+            while part < len(ends) - 1 and position >= ends[part]:
+                part += 1
+            places.append(run.parts[part][0])
+            position += len(tokenizer.bytes_of(token))
+    return tuple(places)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Tokens that were made at once."""
+
+    ids: list[int]
+    parts: list[tuple[int, str]]
+    """The text that they were made from: pieces by their index, each with its share."""
+
+
+def _runs(pieces: Sequence[Piece], tokenizer: PieceTokenizer) -> list[_Run]:
+    runs: list[_Run] = []
+    plain: list[tuple[int, str]] = []
     after_text = False
 
     def flush() -> None:
         nonlocal after_text
-        if text := "".join(plain):
-            ids.extend(tokenizer.encode_plain(text, continues=after_text))
+        if text := "".join(part for _, part in plain):
+            runs.append(_Run(tokenizer.encode_plain(text, continues=after_text), plain.copy()))
             after_text = True
         plain.clear()
 
-    for piece in pieces:
+    for index, piece in enumerate(pieces):
         match piece:
             case Written(text):
-                plain.append(text)
-            case Generated(ids=known):
+                plain.append((index, text))
+            case Generated(text, known):
                 flush()
-                ids.extend(known)
+                runs.append(_Run(list(known), [(index, text)]))
                 after_text = True
             case Control(text):
                 for part in tokenizer.split_control(text):
                     if isinstance(part, str):
-                        plain.append(part)
+                        plain.append((index, part))
                     else:
                         flush()
-                        ids.append(part)
+                        runs.append(_Run([part], [(index, "")]))
                         after_text = False
     flush()
-    if tokenizer.adds_bos and ids[:1] != [tokenizer.bos]:
-        ids.insert(0, tokenizer.bos)
-    elif tokenizer.adds_bos and ids[:2] == [tokenizer.bos, tokenizer.bos]:
-        del ids[0]
-    return tuple(ids)
+    if tokenizer.adds_bos:
+        first = [run.ids[0] for run in runs[:2] if len(run.ids) == 1]
+        if not runs or runs[0].ids[:1] != [tokenizer.bos]:
+            runs.insert(0, _Run([tokenizer.bos], [(0, "")]))
+        elif first == [tokenizer.bos, tokenizer.bos]:
+            del runs[0]
+    return runs

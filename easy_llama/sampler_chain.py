@@ -26,7 +26,14 @@ def draw_seed() -> int:
 
 @contextmanager
 def sampler_chain(
-    settings: SamplerSettings, *, vocab: Any, seed: int, context: Sequence[int], context_length: int
+    settings: SamplerSettings,
+    *,
+    vocab: Any,
+    seed: int,
+    context: Sequence[int],
+    context_length: int,
+    said: Sequence[int] = (),
+    draws: bool = True,
 ) -> Iterator[Any]:
     """Build the chain that chooses tokens as `settings` say, and free it at the end.
 
@@ -39,6 +46,9 @@ def sampler_chain(
         seed: the start of the random numbers.
         context: the prompt, whose tokens penalties and DRY count as already said.
         context_length: how many tokens the context holds: what -1 stands for in the settings.
+        said: the tokens of the reply that came after the prompt, which a grammar counts too.
+        draws: end with the sampler that draws; else only change the distribution (but Mirostat, which
+            draws as it does so).
 
     Raises:
         ValueError: `grammar` or `json_schema` is none that llama.cpp can follow, or `logit_bias` has an id
@@ -46,8 +56,14 @@ def sampler_chain(
     """
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
     try:
-        for sampler in _samplers(settings, vocab, seed, context, context_length):
+        if settings.has_grammar:
+            lib.llama_sampler_chain_add(chain, _having_seen(_grammar(settings, vocab), said))
+        for sampler in _samplers(settings, vocab, seed, [*context, *said], context_length):
             lib.llama_sampler_chain_add(chain, sampler)
+        if draws and settings.is_greedy and not settings.mirostat:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+        elif draws and not settings.mirostat:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed))
         yield chain
     finally:
         lib.llama_sampler_free(chain)
@@ -56,9 +72,8 @@ def sampler_chain(
 def _samplers(
     settings: SamplerSettings, vocab: Any, seed: int, context: Sequence[int], context_length: int
 ) -> Iterator[Any]:
+    """Yield what changes the distribution, after the grammar."""
     n_vocab = lib.llama_vocab_n_tokens(vocab)
-    if settings.has_grammar:
-        yield _grammar(settings, vocab)
     if settings.logit_bias:
         yield _logit_bias(settings, n_vocab)
     if settings.mirostat:
@@ -70,12 +85,8 @@ def _samplers(
         yield _dry(settings, vocab, context, context_length)
     if not settings.is_greedy or _may_drop_the_likeliest(settings):
         yield from _filters(settings, seed)
-    if settings.is_greedy:
-        yield lib.llama_sampler_init_greedy()
-        return
-    if settings.temp is not None and settings.temp != 1.0:
+    if not settings.is_greedy and settings.temp is not None and settings.temp != 1.0:
         yield lib.llama_sampler_init_temp(settings.temp)
-    yield lib.llama_sampler_init_dist(seed)
 
 
 def _may_drop_the_likeliest(settings: SamplerSettings) -> bool:

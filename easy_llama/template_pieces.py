@@ -180,7 +180,9 @@ class PieceFinder:
 
     def _piece(self, index: int, text: str) -> Piece:
         turn = self._turns[index]
-        return Generated(text, turn.ids) if turn.ids and text == turn.content else Written(text)
+        if turn.ids and text == turn.content:
+            return Generated(text, turn.ids, index)
+        return Written(text, index)
 
 
 def _subsets(roles: Collection[Role]) -> Iterator[tuple[Role, ...]]:

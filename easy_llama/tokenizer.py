@@ -17,15 +17,16 @@ class Tokenizer:
 
     def __init__(self, llama: llama_cpp.Llama) -> None:
         self._llama = llama  # keeps the vocabulary's memory alive
-        self._vocab = lib.llama_model_get_vocab(llama.model)
+        self.vocab = lib.llama_model_get_vocab(llama.model)
+        """llama.cpp's own vocabulary."""
         self._bytes: dict[int, bytes] = {}
-        self.n_vocab: int = lib.llama_vocab_n_tokens(self._vocab)
-        self.bos: int = lib.llama_vocab_bos(self._vocab)
+        self.n_vocab: int = lib.llama_vocab_n_tokens(self.vocab)
+        self.bos: int = lib.llama_vocab_bos(self.vocab)
         """The beginning-of-sequence token's id, -1 where there is none."""
-        self.adds_bos: bool = lib.llama_vocab_get_add_bos(self._vocab)
+        self.adds_bos: bool = lib.llama_vocab_get_add_bos(self.vocab)
         """Whether the model wants a prompt to begin with BOS."""
         self._prefixes_space = (
-            lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_SPM
+            lib.llama_vocab_type(self.vocab) == lib.LLAMA_VOCAB_TYPE_SPM
             and llama.metadata.get("tokenizer.ggml.add_space_prefix", "true") != "false"
         )
 
@@ -40,11 +41,11 @@ class Tokenizer:
         data = text.encode("utf-8", errors="replace")
         size = len(data) + 2
         buffer = (lib.llama_token * size)()
-        count = lib.llama_tokenize(self._vocab, data, len(data), buffer, size, add_special, parse_special)
+        count = lib.llama_tokenize(self.vocab, data, len(data), buffer, size, add_special, parse_special)
         if count < 0:  # the buffer was too small: the negative count is the size wanted
             buffer = (lib.llama_token * -count)()
             count = lib.llama_tokenize(
-                self._vocab, data, len(data), buffer, -count, add_special, parse_special
+                self.vocab, data, len(data), buffer, -count, add_special, parse_special
             )
         if count < 0:
             raise GenerationError(f"llama.cpp could not tokenize a text of {len(data):,} bytes")
@@ -71,7 +72,7 @@ class Tokenizer:
         """Split text that a format wrote into control token ids and the plain text between them."""
         position = 0
         for token in self.encode(text, add_special=False, parse_special=True):
-            attributes = lib.llama_vocab_get_attr(self._vocab, token)
+            attributes = lib.llama_vocab_get_attr(self.vocab, token)
             if not attributes & _CONTROL:
                 continue
             name = self.text(token)
@@ -96,7 +97,7 @@ class Tokenizer:
     def text(self, token: int) -> str:
         """Return a token as the vocabulary spells it."""
         self._check(token)
-        data: bytes = lib.llama_vocab_get_text(self._vocab, token)
+        data: bytes = lib.llama_vocab_get_text(self.vocab, token)
         return data.decode("utf-8", errors="replace")
 
     def decode(self, tokens: Sequence[int], *, special: bool = False) -> str:
@@ -118,14 +119,14 @@ class Tokenizer:
         size = 16 * len(tokens) + 16
         while True:
             buffer = ctypes.create_string_buffer(size)
-            count = lib.llama_detokenize(self._vocab, ids, len(tokens), buffer, size, True, special)
+            count = lib.llama_detokenize(self.vocab, ids, len(tokens), buffer, size, True, special)
             if count >= 0:
                 return buffer.raw[:count].decode("utf-8", errors="replace")
             size = -count
 
     def is_end(self, token: int) -> bool:
         """Return whether the model ends its turn with this token."""
-        return bool(lib.llama_vocab_is_eog(self._vocab, token))
+        return bool(lib.llama_vocab_is_eog(self.vocab, token))
 
     @cached_property
     def control_tokens(self) -> tuple[str, ...]:
@@ -133,7 +134,7 @@ class Tokenizer:
         return tuple(
             self.text(token)
             for token in range(self.n_vocab)
-            if lib.llama_vocab_get_attr(self._vocab, token) & _CONTROL
+            if lib.llama_vocab_get_attr(self.vocab, token) & _CONTROL
         )
 
     def _check(self, token: int) -> None:
@@ -145,9 +146,9 @@ class Tokenizer:
         self._check(token)
         size = 64
         buffer = ctypes.create_string_buffer(size)
-        count = lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
+        count = lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
         if count < 0:
             size = -count
             buffer = ctypes.create_string_buffer(size)
-            count = lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
+            count = lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
         return buffer.raw[: max(count, 0)]

@@ -1,0 +1,231 @@
+"""Which token comes next: draws it, and tells what else could have come."""
+
+import ctypes
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llama_cpp import llama_cpp as lib
+
+from easy_llama.errors import GenerationError
+from easy_llama.events import Candidate, Candidates, Distribution, LiveSettings
+from easy_llama.sampler_chain import sampler_chain
+from easy_llama.samplers import MAX_SEED, SamplerSettings
+from easy_llama.tokenizer import Tokenizer
+
+__all__ = ["TokenChooser", "distribution"]
+
+# llama_token_data in llama.h.
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+Logits = npt.NDArray[np.float32]
+
+
+class TokenChooser:
+    """Draws the tokens of one reply; `close` frees llama.cpp's samplers at the end.
+
+    Args:
+        settings: how tokens are chosen.
+        tokenizer: the model's vocabulary.
+        context: llama.cpp's context, whose last logits are drawn from.
+        context_length: how many tokens it holds.
+        seed: the start of the random numbers.
+        prompt: what was said before.
+        live: what may change meanwhile.
+
+    Raises:
+        ValueError: llama.cpp cannot follow the grammar, or the logit bias has ids outside the vocabulary.
+    """
+
+    def __init__(
+        self,
+        settings: SamplerSettings,
+        *,
+        tokenizer: Tokenizer,
+        context: Any,
+        context_length: int,
+        seed: int,
+        prompt: Sequence[int],
+        live: LiveSettings | None,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._context = context
+        self._context_length = context_length
+        self.seed = seed
+        """What the first draw was made with."""
+        self._prompt = prompt
+        self._live = live or LiveSettings()
+        self._followed: SamplerSettings | None = None
+        self._settings = settings
+        self._said: list[int] = []
+        self._next_report = 0.0
+        self._drawing = ExitStack()
+        self._chain = self._new_chain(self._drawing, draws=True)
+        self._watching = ExitStack()
+        self._watched_chain: Any = None
+
+    def close(self) -> None:
+        """Free the samplers."""
+        self._drawing.close()
+        self._watching.close()
+
+    def draw(self, logits: Logits | None = None) -> int:
+        """Draw the next token, from the context's last logits or from others.
+
+        Raises:
+            GenerationError: no token is possible.
+        """
+        if self._live.sampler is not self._followed:
+            self._follow(self._live.sampler)
+        if logits is None and not self._settings.has_grammar:
+            token = int(lib.llama_sampler_sample(self._chain, self._context, -1))
+        else:
+            token = self._draw_from(self._last_logits() if logits is None else logits)
+        self._said.append(token)
+        if self._watched_chain is not None:
+            lib.llama_sampler_accept(self._watched_chain, token)
+        return token
+
+    def report(self, logits: Logits | None = None) -> Candidates | None:
+        """Return what could come next where that is wanted now.
+
+        Args:
+            logits: those to look at; None is the context's last.
+        """
+        if not self._live.candidates:
+            self._stop_watching()
+            return None
+        now = time.monotonic()
+        if now < self._next_report:
+            return None
+        self._next_report = now + self._live.candidates_interval
+        if self._live.sampler is not self._followed:
+            self._follow(self._live.sampler)
+        if self._watched_chain is None:
+            self._watched_chain = self._new_chain(self._watching, draws=False)
+        found = distribution(
+            self._watched_chain,
+            self._last_logits() if logits is None else logits,
+            self._live.candidates,
+            self._tokenizer,
+            is_greedy=self._settings.is_greedy,
+        )
+        return Candidates(len(self._said), found)
+
+    def _follow(self, settings: SamplerSettings | None) -> None:
+        """Choose by other settings from now on."""
+        self._followed = settings
+        if settings is None:
+            return
+        # A grammar that has not seen the reply from its start would not fit it.
+        self._settings = settings.replace(
+            grammar=self._settings.grammar, json_schema=self._settings.json_schema, seed=self._settings.seed
+        )
+        drawing = ExitStack()
+        self._chain = self._new_chain(drawing, draws=True)
+        self._drawing.close()
+        self._drawing = drawing
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._watched_chain is not None:
+            self._watched_chain = None
+            self._watching.close()
+
+    def _new_chain(self, stack: ExitStack, *, draws: bool) -> Any:
+        chain = sampler_chain(
+            self._settings,
+            vocab=self._tokenizer.vocab,
+            # Where settings change on the way, the draws go on and do not begin anew.
+            seed=(self.seed + len(self._said)) % (MAX_SEED + 1),
+            context=self._prompt,
+            context_length=self._context_length,
+            said=self._said,
+            draws=draws,
+        )
+        return stack.enter_context(chain)
+
+    def _last_logits(self) -> Logits:
+        """Return llama.cpp's own logits of the token decoded last: valid until the next is decoded."""
+        row = lib.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(row, shape=(self._tokenizer.n_vocab,))
+
+    def _draw_from(self, logits: Logits) -> int:
+        """Draw a token from logits.
+
+        llama.cpp draws some token even where none is possible, and ends the whole process when a grammar
+        is then told of it.
+        """
+        _memory, array = _token_data(logits)
+        lib.llama_sampler_apply(self._chain, ctypes.byref(array))
+        drawn = array.data[array.selected]
+        if not drawn.logit > -np.inf:
+            raise GenerationError(
+                "no token is possible here: the grammar, the JSON schema or the logit bias forbids all "
+                "that the model could say; change or switch off one of them"
+            )
+        token = int(drawn.id)
+        lib.llama_sampler_accept(self._chain, token)
+        return token
+
+
+def distribution(
+    chain: Any, logits: Logits, count: int, tokenizer: Tokenizer, *, is_greedy: bool
+) -> Distribution:
+    """Return the likeliest next tokens, before and after the samplers.
+
+    Args:
+        chain: llama.cpp's samplers, without the one that draws.
+        logits: the model's own, shape `(n_vocab,)`.
+        count: how many tokens to tell of each; where the samplers change the order there may be more.
+        tokenizer: the model's vocabulary.
+        is_greedy: whether the likeliest token of those that are left is always drawn.
+    """
+    before = _softmax(logits)
+    _memory, array = _token_data(logits)
+    lib.llama_sampler_apply(chain, ctypes.byref(array))
+    left = _rows(array)
+    left = left[left["logit"] > -np.inf]
+    if is_greedy:
+        left = left[left["logit"].argmax() :][:1] if len(left) else left
+    after = np.zeros_like(before)
+    if len(left):
+        after[left["id"]] = _softmax(left["logit"])
+    tokens = {*_likeliest(before, count), *(token for token in _likeliest(after, count) if after[token])}
+    rows = [
+        Candidate(token, tokenizer.decode([token], special=True), float(before[token]), float(after[token]))
+        for token in tokens
+    ]
+    rows.sort(key=lambda row: (-row.after, -row.before, row.id))
+    return Distribution(tuple(rows), int(np.count_nonzero(after)))
+
+
+def _token_data(logits: Logits) -> tuple[npt.NDArray[Any], Any]:
+    """Return logits as llama.cpp's samplers want them; the first value owns the memory of the second."""
+    data = np.empty(len(logits), dtype=_TOKEN_DATA)
+    data["id"] = np.arange(len(logits), dtype=np.int32)
+    data["logit"] = logits
+    data["p"] = 0.0
+    pointer = data.ctypes.data_as(lib.llama_token_data_p)
+    return data, lib.llama_token_data_array(data=pointer, size=len(data), selected=-1, sorted=False)
+
+
+def _rows(array: Any) -> npt.NDArray[Any]:
+    """Return what samplers left of an array; XTC moves its begin."""
+    memory = (ctypes.c_char * (array.size * _TOKEN_DATA.itemsize)).from_address(
+        ctypes.addressof(array.data.contents)
+    )
+    return np.frombuffer(memory, dtype=_TOKEN_DATA)
+
+
+def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    shares = np.exp(logits - logits.max())
+    return shares / shares.sum(dtype=np.float64)  # type: ignore[no-any-return]
+
+
+def _likeliest(probabilities: npt.NDArray[np.float32], count: int) -> list[int]:
+    count = min(count, len(probabilities))
+    return [int(token) for token in np.argpartition(probabilities, -count)[-count:]]
