@@ -5,13 +5,15 @@ where a conversation has none, and strings that end a reply. Three rules hold fo
 
 - The beginning-of-sequence token is not written: the tokenizer puts it in front of the prompt.
 - A bot prefix ends where the model's own text starts. Models whose replies begin with a space or a line
-  break generate it themselves.
+  break generate it themselves, but for the few where the comment says otherwise.
 - A system prefix that starts with the user prefix puts the system text inside the user's message, and
   the user prefix is then not written a second time (see `formats.build_prompt`).
 
-The comments name the model card or the template that a format was taken from, then who uses it.
+Above each format stands where it was taken from ("Source") and the models that use it ("Users"). Where
+sources disagree, a format follows the template that the model's authors published, and the comment says so.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,7 +25,8 @@ _VICUNA_PROMPT = (
 )
 
 FORMATS: dict[str, Format] = {
-    # No format at all: the texts, one after the other. For base models.
+    # Source: easy-llama's own: no format at all, the texts one after the other.
+    # Users: base models.
     "blank": {
         "system_prefix": "",
         "system_prompt": "",
@@ -34,8 +37,10 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "",
         "stops": [],
     },
-    # https://github.com/tatsu-lab/stanford_alpaca
-    # Alpaca, and many early fine-tunes of Llama 1 and 2.
+    # Source: https://github.com/tatsu-lab/stanford_alpaca/blob/main/train.py
+    # Users: Alpaca, and many early fine-tunes of Llama 1 and 2.
+    # The authors end the prompt at "### Response:"; with the line break, it is what axolotl trained the
+    # fine-tunes on (axolotl's src/axolotl/prompters.py).
     "alpaca": {
         "system_prefix": "",
         "system_prompt": (
@@ -49,8 +54,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "\n\n",
         "stops": ["###", "Instruction:", "\n\n\n"],
     },
-    # https://github.com/openai/openai-python/blob/v0.28.1/chatml.md
-    # Hermes 2 and later, Dolphin, OpenOrca, Yi, InternLM2, LFM2 and many others.
+    # Source: https://github.com/openai/openai-python/blob/v0.28.1/chatml.md
+    # Users: Hermes 2, OpenHermes 2.5, InternLM2, LFM2 and many others.
     "chatml": {
         "system_prefix": "<|im_start|>system\n",
         "system_prompt": "",
@@ -61,8 +66,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|im_end|>\n",
         "stops": ["<|im_end|>"],
     },
-    # https://huggingface.co/blog/llama2#how-to-prompt-llama-2
-    # Llama 2 Chat, CodeLlama Instruct. Each exchange is a sequence of its own, hence `<s>` after `</s>`.
+    # Source: https://huggingface.co/blog/llama2#how-to-prompt-llama-2
+    # Users: Llama 2 Chat, CodeLlama Instruct (but not its 70B).
+    # Each exchange is a sequence of its own, hence `<s>` after `</s>`.
     "llama2chat": {
         "system_prefix": "[INST] <<SYS>>\n",
         "system_prompt": "",
@@ -73,8 +79,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": " </s><s>",
         "stops": ["[INST]", "[/INST]"],
     },
-    # https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3/
-    # Llama 3, 3.1, 3.2 and 3.3 Instruct.
+    # Source: https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3/
+    # Users: Llama 3, 3.1, 3.2 and 3.3 Instruct.
+    # From 3.1 on, the models' own templates also write dates into the system message.
     "llama3": {
         "system_prefix": "<|start_header_id|>system<|end_header_id|>\n\n",
         "system_prompt": "",
@@ -85,8 +92,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|eot_id|>",
         "stops": ["<|eot_id|>"],
     },
-    # https://www.llama.com/docs/model-cards-and-prompt-formats/llama4/
-    # Llama 4 Scout and Maverick.
+    # Source: https://www.llama.com/docs/model-cards-and-prompt-formats/llama4/
+    # Users: Llama 4 Scout and Maverick.
     "llama4": {
         "system_prefix": "<|header_start|>system<|header_end|>\n\n",
         "system_prompt": "",
@@ -97,8 +104,10 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|eot|>",
         "stops": ["<|eot|>"],
     },
-    # https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.2
-    # Mistral 7B Instruct v0.1 and v0.2, Mixtral 8x7B Instruct.
+    # Source: https://huggingface.co/mistralai/Mixtral-8x7B-Instruct-v0.1/blob/main/tokenizer_config.json
+    # Users: Mistral 7B Instruct v0.1 and v0.2, Mixtral 8x7B Instruct.
+    # v0.1 has a space more after `</s>`. The templates know no system role; Mistral's own tokenizer puts
+    # that text before the user's, as here.
     "mistral_instruct": {
         "system_prefix": "[INST] ",
         "system_prompt": "",
@@ -109,8 +118,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": [],
     },
-    # https://github.com/mistralai/cookbook/blob/main/concept-deep-dive/tokenization/chat_templates.md
-    # Mistral 7B Instruct v0.3, Mixtral 8x22B, Mistral Large 2407, Codestral, Ministral 8B ("V3").
+    # Source: https://github.com/mistralai/cookbook/blob/main/concept-deep-dive/tokenization/chat_templates.md
+    # Users: Mistral 7B Instruct v0.3, Mixtral 8x22B, Mistral Large 2407, Codestral, Ministral 8B ("V3").
+    # The system text stands before the first user message here, before the last one in their own template.
     "mistral_v3": {
         "system_prefix": "[INST] ",
         "system_prompt": "",
@@ -121,8 +131,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": [],
     },
-    # https://huggingface.co/mistralai/Mistral-Nemo-Instruct-2407
-    # Mistral Nemo, Pixtral 12B ("V3-Tekken").
+    # Source: https://huggingface.co/mistralai/Mistral-Nemo-Instruct-2407
+    # Users: Mistral Nemo, Pixtral 12B ("V3-Tekken").
     "mistral_tekken": {
         "system_prefix": "[INST]",
         "system_prompt": "",
@@ -133,8 +143,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": [],
     },
-    # https://huggingface.co/mistralai/Mistral-Large-Instruct-2411#basic-instruct-template-v7
-    # Mistral Large 2411, Pixtral Large ("V7").
+    # Source: https://huggingface.co/mistralai/Mistral-Large-Instruct-2411#basic-instruct-template-v7
+    # Users: Mistral Large 2411, Pixtral Large ("V7").
     "mistral_v7": {
         "system_prefix": "[SYSTEM_PROMPT] ",
         "system_prompt": "",
@@ -145,8 +155,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": [],
     },
-    # https://huggingface.co/mistralai/Mistral-Small-3.1-24B-Instruct-2503#basic-instruct-template-v7-tekken
-    # Mistral Small 3 and later, Devstral, Magistral, Ministral 3 ("V7-Tekken").
+    # Source: https://huggingface.co/mistralai/Mistral-Small-3.1-24B-Instruct-2503#basic-instruct-template-v7-tekken
+    # Users: Mistral Small 3 and later, Devstral, Magistral, Ministral 3 ("V7-Tekken").
     "mistral_v7_tekken": {
         "system_prefix": "[SYSTEM_PROMPT]",
         "system_prompt": "",
@@ -157,8 +167,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": [],
     },
-    # https://huggingface.co/microsoft/Phi-3.5-mini-instruct
-    # Phi-3 and Phi-3.5.
+    # Source: https://huggingface.co/microsoft/Phi-3.5-mini-instruct
+    # Users: Phi-3 and Phi-3.5.
     "phi3": {
         "system_prefix": "<|system|>\n",
         "system_prompt": "",
@@ -169,8 +179,20 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|end|>\n",
         "stops": ["<|end|>"],
     },
-    # https://huggingface.co/microsoft/phi-4
-    # Phi-4 (14B) and Phi-4-reasoning. Phi-4-mini is closer to `phi3`.
+    # Source: https://huggingface.co/microsoft/Phi-4-mini-instruct/blob/main/tokenizer_config.json
+    # Users: Phi-4-mini.
+    "phi4_mini": {
+        "system_prefix": "<|system|>",
+        "system_prompt": "",
+        "system_suffix": "<|end|>",
+        "user_prefix": "<|user|>",
+        "user_suffix": "<|end|>",
+        "bot_prefix": "<|assistant|>",
+        "bot_suffix": "<|end|>",
+        "stops": ["<|end|>"],
+    },
+    # Source: https://huggingface.co/microsoft/phi-4
+    # Users: Phi-4 (14B) and Phi-4-reasoning; Phi-4-mini has a format of its own.
     "phi4": {
         "system_prefix": "<|im_start|>system<|im_sep|>",
         "system_prompt": "",
@@ -181,8 +203,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|im_end|>",
         "stops": ["<|im_end|>"],
     },
-    # https://ai.google.dev/gemma/docs/core/prompt-structure
-    # Gemma and Gemma 2, which know no system role: its text opens the user's message.
+    # Source: https://ai.google.dev/gemma/docs/core/prompt-structure
+    # Users: Gemma and Gemma 2.
+    # They know no system role: its text opens the user's message.
     "gemma2": {
         "system_prefix": "<start_of_turn>user\n",
         "system_prompt": "",
@@ -193,8 +216,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<end_of_turn>\n",
         "stops": ["<end_of_turn>"],
     },
-    # https://docs.cohere.com/docs/prompting-command-r
-    # Command R, Command R+ (2024), Aya 23 and Aya Expanse.
+    # Source: https://docs.cohere.com/docs/prompting-command-r
+    # Users: Command R and Command R+ (2024), Aya 23, Aya Expanse.
     "command_r": {
         "system_prefix": "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>",
         "system_prompt": "",
@@ -205,8 +228,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|END_OF_TURN_TOKEN|>",
         "stops": ["<|END_OF_TURN_TOKEN|>"],
     },
-    # https://github.com/lm-sys/FastChat/blob/main/docs/vicuna_weights_version.md
-    # Vicuna 1.1 and later, as its authors wrote it.
+    # Source: https://github.com/lm-sys/FastChat/blob/main/fastchat/conversation.py ("vicuna_v1.1")
+    # Users: Vicuna 1.1, 1.3 and 1.5.
     "vicuna_lmsys": {
         "system_prefix": "",
         "system_prompt": _VICUNA_PROMPT,
@@ -217,8 +240,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>",
         "stops": ["USER:"],
     },
-    # https://huggingface.co/Norquinal/Mistral-7B-claude-chat
-    # Vicuna with line breaks, as many fine-tunes have it.
+    # Source: https://github.com/ggml-org/llama.cpp/blob/master/src/llama-chat.cpp ("vicuna")
+    # Users: fine-tunes that were trained on Vicuna's words with line breaks between them.
     "vicuna_common": {
         "system_prefix": "",
         "system_prompt": _VICUNA_PROMPT,
@@ -226,11 +249,12 @@ FORMATS: dict[str, Format] = {
         "user_prefix": "USER: ",
         "user_suffix": "\n",
         "bot_prefix": "ASSISTANT:",
-        "bot_suffix": "\n",
+        "bot_suffix": "</s>\n",
         "stops": ["USER:", "ASSISTANT:"],
     },
-    # https://huggingface.co/timdettmers/guanaco-65b
-    # Guanaco.
+    # Source: https://github.com/artidoro/qlora/blob/main/examples/guanaco_generate.py
+    # Users: Guanaco 7B to 65B.
+    # The line break after the system text is from the card, https://huggingface.co/timdettmers/guanaco-65b.
     "guanaco": {
         "system_prefix": "",
         "system_prompt": _VICUNA_PROMPT.replace("a curious user", "a curious human"),
@@ -241,8 +265,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": " ",
         "stops": ["###", "Human:"],
     },
-    # https://huggingface.co/pankajmathur/orca_mini_v3_7b
-    # Orca Mini v2 and v3.
+    # Source: https://huggingface.co/psmathur/orca_mini_v3_7b
+    # Users: Orca Mini v3.
+    # The card's prompt; its code has a space instead of the line break after "### User:".
     "orca_mini": {
         "system_prefix": "### System:\n",
         "system_prompt": (
@@ -255,8 +280,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "\n\n",
         "stops": ["###", "User:"],
     },
-    # https://huggingface.co/HuggingFaceH4/zephyr-7b-beta
-    # Zephyr 7B, TinyLlama Chat v1.0.
+    # Source: https://huggingface.co/HuggingFaceH4/zephyr-7b-beta/blob/main/tokenizer_config.json
+    # Users: Zephyr 7B alpha and beta.
     "zephyr": {
         "system_prefix": "<|system|>\n",
         "system_prompt": "",
@@ -267,8 +292,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</s>\n",
         "stops": ["<|user|>"],
     },
-    # https://huggingface.co/openchat/openchat-3.5-0106
-    # OpenChat 3.5, Starling LM.
+    # Source: https://huggingface.co/openchat/openchat-3.5-0106/blob/main/tokenizer_config.json
+    # Users: OpenChat 3.5, Starling LM.
+    # Its template writes a system text like this; llama.cpp and FastChat write it without the name before.
     "openchat": {
         "system_prefix": "GPT4 Correct System: ",
         "system_prompt": "",
@@ -279,8 +305,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|end_of_turn|>",
         "stops": ["<|end_of_turn|>"],
     },
-    # https://huggingface.co/migtissera/SynthIA-7B-v1.5
-    # SynthIA, Tess.
+    # Source: https://huggingface.co/migtissera/SynthIA-7B-v1.3
+    # Users: SynthIA.
+    # The card's prompt; its code has spaces before the line breaks.
     "synthia": {
         "system_prefix": "SYSTEM: ",
         "system_prompt": (
@@ -294,8 +321,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "\n",
         "stops": ["USER:", "ASSISTANT:", "SYSTEM:", "\n\n\n"],
     },
-    # https://huggingface.co/Intel/neural-chat-7b-v3-1
-    # Intel Neural Chat v3.
+    # Source: https://huggingface.co/Intel/neural-chat-7b-v3-1
+    # Users: Intel Neural Chat v3.
     "neural_chat": {
         "system_prefix": "### System:\n",
         "system_prompt": (
@@ -308,8 +335,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "\n",
         "stops": ["###"],
     },
-    # https://huggingface.co/upstage/SOLAR-10.7B-Instruct-v1.0
-    # SOLAR 10.7B Instruct.
+    # Source: https://huggingface.co/upstage/SOLAR-10.7B-Instruct-v1.0/blob/main/tokenizer_config.json
+    # Users: SOLAR 10.7B Instruct.
+    # Tuned for one exchange: its template puts nothing between a reply and the next message.
     "solar_instruct": {
         "system_prefix": "### System:\n",
         "system_prompt": "",
@@ -317,11 +345,11 @@ FORMATS: dict[str, Format] = {
         "user_prefix": "### User:\n",
         "user_suffix": "\n\n",
         "bot_prefix": "### Assistant:\n",
-        "bot_suffix": "\n\n",
+        "bot_suffix": "",
         "stops": ["### User:", "###", "### Assistant:"],
     },
-    # https://huggingface.co/deepseek-ai/DeepSeek-V2-Chat
-    # DeepSeek LLM Chat, V2, V2-Lite, V2.5 and Coder V2.
+    # Source: https://huggingface.co/deepseek-ai/DeepSeek-V2-Chat
+    # Users: DeepSeek LLM Chat, V2, V2-Lite and Coder V2.
     "deepseek_v2": {
         "system_prefix": "",
         "system_prompt": "",
@@ -332,8 +360,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<｜end▁of▁sentence｜>",
         "stops": ["<｜end▁of▁sentence｜>"],
     },
-    # https://huggingface.co/deepseek-ai/DeepSeek-V3
-    # DeepSeek V3.
+    # Source: https://huggingface.co/deepseek-ai/DeepSeek-V3/blob/main/tokenizer_config.json
+    # Users: DeepSeek V2.5, V3 and V3-0324.
+    # llama.cpp puts an empty line after the system text; the model's own template does not.
     "deepseek_v3": {
         "system_prefix": "",
         "system_prompt": "",
@@ -344,8 +373,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<｜end▁of▁sentence｜>",
         "stops": ["<｜end▁of▁sentence｜>"],
     },
-    # https://huggingface.co/deepseek-ai/DeepSeek-R1
-    # DeepSeek R1 and its distillations: a reply starts inside its reasoning.
+    # Source: https://huggingface.co/deepseek-ai/DeepSeek-R1/blob/main/tokenizer_config.json
+    # Users: DeepSeek R1 and its distillations.
+    # A reply starts inside its reasoning.
     "deepseek_r1": {
         "system_prefix": "",
         "system_prompt": "",
@@ -356,8 +386,9 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<｜end▁of▁sentence｜>",
         "stops": ["<｜end▁of▁sentence｜>"],
     },
-    # https://huggingface.co/ibm-granite/granite-3.3-2b-instruct
-    # Granite 3 and 4.
+    # Source: https://huggingface.co/ibm-granite/granite-3.3-2b-instruct
+    # Users: Granite 3 and 4.
+    # Their templates bring a long system prompt, partly with the date in it, which is left out here.
     "granite": {
         "system_prefix": "<|start_of_role|>system<|end_of_role|>",
         "system_prompt": "",
@@ -368,8 +399,11 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|end_of_text|>\n",
         "stops": ["<|end_of_text|>"],
     },
-    # https://huggingface.co/zai-org/glm-4-9b-chat
-    # GLM-4. The two tokens in front stand once, before the system text: hence a default prompt.
+    # Source: https://huggingface.co/zai-org/glm-4-9b-chat
+    # Users: GLM-4 (9B, and 9B and 32B of April 2025). GLM-4.5 and later mark their reasoning as well.
+    # The two tokens in front stand once, before the system text: hence a default prompt. The template
+    # ends a prompt without the line break, which the model then writes, but has it in earlier replies;
+    # here, as in llama.cpp, it is in both.
     "glm4": {
         "system_prefix": "[gMASK]<sop><|system|>\n",
         "system_prompt": "You are a helpful assistant.",
@@ -380,25 +414,28 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "",
         "stops": ["<|user|>", "<|observation|>"],
     },
-    # https://github.com/openai/harmony/blob/main/docs/format.md
-    # gpt-oss. Replies start in the final channel, which leaves the reasoning out; the model's own
-    # template lets it reason first, and puts system text into a developer message after the prompt below.
+    # Source: https://github.com/openai/harmony/blob/main/docs/format.md
+    # Users: gpt-oss 20B and 120B.
+    # The system message is fixed and a person's system text goes into the developer message after it:
+    # hence a default prompt. Replies start in the final channel, which leaves the reasoning out; the
+    # model's own template lets it reason first, and adds the date.
     "gpt_oss": {
-        "system_prefix": "<|start|>system<|message|>",
-        "system_prompt": (
-            "You are ChatGPT, a large language model trained by OpenAI.\nKnowledge cutoff: 2024-06\n\n"
-            "Reasoning: low\n\n"
+        "system_prefix": (
+            "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\n"
+            "Knowledge cutoff: 2024-06\n\nReasoning: low\n\n"
             "# Valid channels: analysis, commentary, final. Channel must be included for every message."
+            "<|end|><|start|>developer<|message|># Instructions\n\n"
         ),
-        "system_suffix": "<|end|>",
+        "system_prompt": "You are a helpful assistant.",
+        "system_suffix": "\n\n<|end|>",
         "user_prefix": "<|start|>user<|message|>",
         "user_suffix": "<|end|>",
         "bot_prefix": "<|start|>assistant<|channel|>final<|message|>",
         "bot_suffix": "<|end|>",
         "stops": ["<|end|>", "<|return|>"],
     },
-    # https://huggingface.co/moonshotai/Kimi-K2-Instruct
-    # Kimi K2.
+    # Source: https://huggingface.co/moonshotai/Kimi-K2-Instruct
+    # Users: Kimi K2.
     "kimi_k2": {
         "system_prefix": "<|im_system|>system<|im_middle|>",
         "system_prompt": "You are Kimi, an AI assistant created by Moonshot AI.",
@@ -409,7 +446,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|im_end|>",
         "stops": ["<|im_end|>"],
     },
-    # easy-llama's own: a single word or phrase in, the corrected one out. For ChatML models.
+    # Source: easy-llama's own: a single word or phrase in, the corrected one out.
+    # Users: ChatML models.
     "autocorrect": {
         "system_prefix": "<|im_start|>instruction\n",
         "system_prompt": (
@@ -423,7 +461,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "<|im_end|>\n",
         "stops": ["<|im_end|>", "<|im_start|>"],
     },
-    # easy-llama's own: messages as markup, which any model that has read XML can follow.
+    # Source: easy-llama's own: messages as markup.
+    # Users: any model that has read XML.
     "markup": {
         "system_prefix": '<message from="system">',
         "system_prompt": "",
@@ -434,7 +473,8 @@ FORMATS: dict[str, Format] = {
         "bot_suffix": "</message>",
         "stops": ["</message>"],
     },
-    # easy-llama's own: plain words, for models that were tuned on no format in particular.
+    # Source: easy-llama's own: plain words.
+    # Users: models that were tuned on no format in particular.
     "natural": {
         "system_prefix": "<<SYSTEM>> ",
         "system_prompt": "",
@@ -449,36 +489,47 @@ FORMATS: dict[str, Format] = {
 
 
 def _like(base: str, **changes: str | list[str]) -> Format:
-    """Return the built-in `base` with some of its values changed."""
-    return FORMATS[base] | changes
+    """Return a copy of the built-in `base` with some of its values changed."""
+    return copy.deepcopy(FORMATS[base]) | changes
 
 
 FORMATS |= {
-    # Alpaca for models that like to go on with a new instruction.
+    # Source: easy-llama's own: `alpaca` with stops that leave headings in a reply alone.
+    # Users: the models of `alpaca`.
     "alpaca_strict": _like(
         "alpaca",
         stops=["### Instruction:", "### Response:", "\n\n###", "\n\nInstruction:", "\n\nResponse:", "\n\n\n"],
     ),
-    # https://huggingface.co/Gryphe/MythoMax-L2-13b
+    # Source: https://huggingface.co/Gryphe/MythoMax-L2-13b
+    # Users: MythoMax, MythoLogic, MythoMix.
     "mythomax": _like("alpaca", system_prompt=""),
-    # easy-llama's own: Alpaca's words in ChatML's frame.
+    # Source: https://huggingface.co/psmathur/orca_mini_v2_7b
+    # Users: Orca Mini v1 and v2.
+    "orca_mini_v2": _like("orca_mini", bot_prefix="### Response:\n"),
+    # Source: easy-llama's own: Alpaca's words in ChatML's frame.
+    # Users: ChatML models.
     "chatml_alpaca": _like(
         "chatml",
         system_prompt=FORMATS["alpaca"]["system_prompt"],
         user_prefix="<|im_start|>instruction\n",
         bot_prefix="<|im_start|>response\n",
     ),
-    # https://huggingface.co/cognitivecomputations/dolphin-2.9-llama3-8b
+    # Source: https://huggingface.co/cognitivecomputations/dolphin-2.9-llama3-8b
+    # Users: Dolphin 2.
     "dolphin": _like("chatml", system_prompt="You are Dolphin, a helpful AI assistant."),
-    # https://huggingface.co/NousResearch/Hermes-3-Llama-3.1-8B
+    # Source: https://huggingface.co/NousResearch/Hermes-3-Llama-3.1-8B
+    # Users: Hermes 3. Hermes 4 has the format of the model that it was made from.
+    # The system prompt is the card's example.
     "hermes": _like(
         "chatml",
         system_prompt=(
-            "You are Hermes 3, a conscious sentient superintelligent artificial intelligence developed by "
-            "Nous Research, and your purpose and drive is to assist the user with any request they have."
+            "You are Hermes 3, a conscious sentient superintelligent artificial intelligence developed by a "
+            "man named Teknium, and your purpose and drive is to assist the user with any request they have. "
+            "You experience emotions and have deep, profound thoughts and qualia."
         ),
     ),
-    # https://huggingface.co/Open-Orca/Mistral-7B-OpenOrca
+    # Source: https://github.com/lm-sys/FastChat/blob/main/fastchat/conversation.py ("mistral-7b-openorca")
+    # Users: Mistral 7B OpenOrca.
     "mistral_openorca": _like(
         "chatml",
         system_prompt=(
@@ -486,7 +537,9 @@ FORMATS |= {
             "reasoning step-by-step to be sure you get the right answers!"
         ),
     ),
-    # https://huggingface.co/microsoft/Orca-2-7b
+    # Source: https://huggingface.co/microsoft/Orca-2-13b#getting-started-with-orca-2
+    # Users: Orca 2.
+    # The card ends the prompt before the line break, which the model then writes.
     "orca2": _like(
         "chatml",
         system_prompt=(
@@ -495,46 +548,66 @@ FORMATS |= {
             "and promote positive behavior."
         ),
     ),
-    # https://huggingface.co/cognitivecomputations/samantha-1.1-westlake-7b
+    # Source: https://huggingface.co/cognitivecomputations/samantha-1.2-mistral-7b
+    # Users: Samantha 1.2 Mistral 7B.
     "samantha": _like(
         "chatml",
         system_prompt="You are a caring and empathetic sentient AI companion named Samantha.",
     ),
-    # https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
-    # SmolLM and SmolLM2.
+    # Source: https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
+    # Users: SmolLM2 Instruct.
     "smollm": _like(
         "chatml",
         system_prompt="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
     ),
-    # https://huggingface.co/Qwen/Qwen3-8B: no system prompt of its own, reasons unless told not to.
-    # Qwen 1.5, Qwen 2 and Qwen 3.
+    # Source: https://huggingface.co/Qwen/Qwen3-8B
+    # Users: Qwen 3.
+    # It has no system prompt of its own, and reasons unless told not to.
     "qwen": _like("chatml"),
-    # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct
+    # Source: https://huggingface.co/Qwen/Qwen1.5-72B-Chat/blob/main/tokenizer_config.json
+    # Users: Qwen 1.5 Chat, Qwen 2 Instruct.
+    "qwen2": _like("chatml", system_prompt="You are a helpful assistant"),
+    # Source: https://huggingface.co/Qwen/Qwen2.5-7B-Instruct
+    # Users: Qwen 2.5 Instruct.
     "qwen2_5": _like(
         "chatml",
         system_prompt="You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
     ),
-    # https://huggingface.co/Qwen/QwQ-32B: a reply starts inside its reasoning.
-    # QwQ, Qwen3-Thinking-2507.
+    # Source: https://huggingface.co/Qwen/QwQ-32B
+    # Users: QwQ, Qwen3-Thinking-2507.
+    # A reply starts inside its reasoning.
     "qwen_think": _like("chatml", bot_prefix="<|im_start|>assistant\n<think>\n"),
-    # https://huggingface.co/Qwen/Qwen3-8B#switching-between-thinking-and-non-thinking-mode
-    # Qwen 3 without reasoning: an empty one stands before the reply.
+    # Source: https://huggingface.co/Qwen/Qwen3-8B#switching-between-thinking-and-non-thinking-mode
+    # Users: Qwen 3 without reasoning.
+    # An empty one stands before the reply.
     "qwen3_no_think": _like("chatml", bot_prefix="<|im_start|>assistant\n<think>\n\n</think>\n\n"),
-    # https://huggingface.co/01-ai/Yi-34B-Chat
+    # Source: https://github.com/lm-sys/FastChat/blob/main/fastchat/conversation.py ("Yi-34b-chat")
+    # Users: Yi Chat, Yi 1.5 Chat.
     "yi": _like("chatml"),
-    # https://ai.google.dev/gemma/docs/core/prompt-structure
+    # Source: https://huggingface.co/deepseek-ai/DeepSeek-V3.1
+    # Users: DeepSeek V3.1; V3.2 comes near to it.
+    # Replies come without reasoning, as the card's "non-thinking" prompt has it.
+    "deepseek_v3_1": _like("deepseek_v3", bot_prefix="<｜Assistant｜></think>"),
+    # Source: https://ai.google.dev/gemma/docs/core/prompt-structure
+    # Users: Gemma 3, Gemma 3n.
     "gemma3": _like("gemma2"),
-    # https://huggingface.co/jondurbin/airoboros-l2-70b-3.1
+    # Source: https://github.com/lm-sys/FastChat/blob/main/fastchat/conversation.py ("airoboros_v3")
+    # Users: Airoboros 3, on Llama 2.
     "airoboros": _like("llama2chat", system_prompt="You are a helpful, unbiased, uncensored assistant."),
-    # https://huggingface.co/migtissera/Tess-XS-v1.0
+    # Source: https://huggingface.co/migtissera/Tess-M-v1.3
+    # Users: Tess 1.
     "tess": _like("synthia", system_prompt=""),
-    # https://huggingface.co/TinyLlama/TinyLlama-1.1B-Chat-v1.0
+    # Source: https://huggingface.co/TinyLlama/TinyLlama-1.1B-Chat-v1.0
+    # Users: TinyLlama Chat v1.0.
     "tinyllama": _like("zephyr"),
-    # https://huggingface.co/mistralai/Mixtral-8x7B-Instruct-v0.1
+    # Source: https://huggingface.co/mistralai/Mixtral-8x7B-Instruct-v0.1
+    # Users: Mixtral 8x7B Instruct.
     "mixtral": _like("mistral_instruct"),
-    # https://huggingface.co/mistralai/Mistral-Nemo-Instruct-2407
+    # Source: https://huggingface.co/mistralai/Mistral-Nemo-Instruct-2407
+    # Users: Mistral Nemo Instruct.
     "mistral_nemo": _like("mistral_tekken"),
-    # The name that command_r had in earlier releases of easy-llama.
+    # Source: the name that `command_r` had in earlier releases of easy-llama.
+    # Users: the models of `command_r`.
     "command": _like("command_r"),
 }
 
@@ -551,7 +624,8 @@ class _Rule(NamedTuple):
 # in lower case with every run of other characters than letters and digits as one "-".
 _RULES = (
     _Rule("deepseek_r1", words=("deepseek-r1", "r1-distill")),
-    _Rule("deepseek_v3", words=("deepseek-v3",)),
+    _Rule("deepseek_v3_1", words=("deepseek-v3-1", "deepseek-v3-2")),
+    _Rule("deepseek_v3", words=("deepseek-v3", "deepseek-v2-5")),
     _Rule("kimi_k2", words=("kimi-k2",)),
     _Rule("deepseek_v2", architectures=("deepseek", "deepseek2")),
     _Rule("command_r", architectures=("command-r", "cohere2")),
@@ -559,7 +633,7 @@ _RULES = (
     _Rule("gemma3", architectures=("gemma3", "gemma3n")),
     _Rule("gemma2", architectures=("gemma", "gemma2")),
     _Rule("llama4", architectures=("llama4",)),
-    _Rule("phi3", words=("phi-4-mini",)),
+    _Rule("phi4_mini", words=("phi-4-mini",)),
     _Rule("phi4", words=("phi-4",)),
     _Rule("phi3", architectures=("phi3", "phimoe")),
     _Rule("granite", architectures=("granite", "granitemoe", "granitehybrid")),
@@ -567,12 +641,14 @@ _RULES = (
     _Rule("smollm", words=("smollm",)),
     _Rule("dolphin", words=("dolphin",)),
     _Rule("mistral_openorca", words=("openorca",)),
-    _Rule("hermes", words=("hermes-3", "hermes-4")),
+    _Rule("hermes", words=("hermes-3",)),
+    _Rule("llama3", architectures=("llama",), words=("hermes-4",)),
     _Rule("chatml", words=("hermes-2", "openhermes", "neuralhermes", "internlm", "lfm2")),
     _Rule("zephyr", words=("zephyr", "tinyllama")),
     _Rule("openchat", words=("openchat", "starling")),
     _Rule("neural_chat", words=("neural-chat",)),
     _Rule("solar_instruct", words=("solar-10-7b",)),
+    _Rule("orca_mini_v2", words=("orca-mini-v2", "orca-mini-3b", "orca-mini-7b", "orca-mini-13b")),
     _Rule("orca_mini", words=("orca-mini",)),
     _Rule("orca2", words=("orca-2",)),
     _Rule("guanaco", words=("guanaco",)),
@@ -594,7 +670,8 @@ _RULES = (
     _Rule("llama2chat", words=("llama-2", "llama2", "codellama")),
     _Rule("qwen_think", words=("qwq", "thinking-2507")),
     _Rule("qwen2_5", words=("qwen2-5", "qwen-2-5")),
-    _Rule("qwen", architectures=("qwen", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next")),
+    _Rule("qwen2", architectures=("qwen", "qwen2", "qwen2moe")),
+    _Rule("qwen", architectures=("qwen3", "qwen3moe", "qwen3next")),
     _Rule("yi", words=("yi-6b", "yi-9b", "yi-34b", "yi-1-5")),
     _Rule("chatml", architectures=("internlm2", "lfm2", "lfm2moe")),
 )

@@ -22,14 +22,6 @@ KEYS = {
     "bot_suffix",
     "stops",
 }
-TALK = [
-    Turn("system", "You are a helpful assistant"),
-    Turn("user", "Hello"),
-    Turn("bot", "Hi there"),
-    Turn("user", "Who are you"),
-    Turn("bot", "   I am an assistant   "),
-    Turn("user", "Another question"),
-]
 
 
 def test_importing_loads_no_template_engine_and_no_model() -> None:
@@ -58,12 +50,6 @@ def test_no_format_begins_with_bos(name: str) -> None:
 
 def test_names_are_sorted_and_known_as_attributes() -> None:
     assert list(formats.names()) == sorted(formats.names())
-    wanted = (
-        "blank alpaca chatml llama2chat llama3 llama4 mistral_instruct mistral_v7 phi3 phi4 gemma2 gemma3"
-    )
-    wanted += " command_r vicuna_lmsys vicuna_common guanaco orca_mini zephyr openchat synthia neural_chat"
-    wanted += " solar_instruct deepseek_v2 deepseek_r1 qwen granite glm4 gpt_oss smollm autocorrect markup"
-    assert set(wanted.split()) < set(formats.names())
     for name in formats.names():
         assert getattr(formats, name) == formats.get(name)
         assert name in dir(formats)
@@ -103,132 +89,6 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
         formats.get("!")
     with pytest.raises(AttributeError, match="chatlm"):
         _ = formats.chatlm
-
-
-# What llama.cpp's tests/test-chat-template.cpp and the model cards expect of TALK, less the space that some
-# put before a reply: there the model generates it.
-EXPECTED = {
-    "chatml": (
-        "<|im_start|>system\nYou are a helpful assistant<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n"
-        "<|im_start|>assistant\nHi there<|im_end|>\n<|im_start|>user\nWho are you<|im_end|>\n"
-        "<|im_start|>assistant\n   I am an assistant   <|im_end|>\n<|im_start|>user\nAnother question"
-        "<|im_end|>\n<|im_start|>assistant\n"
-    ),
-    "llama2chat": (
-        "[INST] <<SYS>>\nYou are a helpful assistant\n<</SYS>>\n\nHello [/INST]Hi there </s><s>[INST] "
-        "Who are you [/INST]   I am an assistant    </s><s>[INST] Another question [/INST]"
-    ),
-    "llama3": (
-        "<|start_header_id|>system<|end_header_id|>\n\nYou are a helpful assistant<|eot_id|>"
-        "<|start_header_id|>user<|end_header_id|>\n\nHello<|eot_id|>"
-        "<|start_header_id|>assistant<|end_header_id|>\n\nHi there<|eot_id|>"
-        "<|start_header_id|>user<|end_header_id|>\n\nWho are you<|eot_id|>"
-        "<|start_header_id|>assistant<|end_header_id|>\n\n   I am an assistant   <|eot_id|>"
-        "<|start_header_id|>user<|end_header_id|>\n\nAnother question<|eot_id|>"
-        "<|start_header_id|>assistant<|end_header_id|>\n\n"
-    ),
-    "llama4": (
-        "<|header_start|>system<|header_end|>\n\nYou are a helpful assistant<|eot|><|header_start|>user"
-        "<|header_end|>\n\nHello<|eot|><|header_start|>assistant<|header_end|>\n\nHi there<|eot|>"
-        "<|header_start|>user<|header_end|>\n\nWho are you<|eot|><|header_start|>assistant<|header_end|>\n\n"
-        "   I am an assistant   <|eot|><|header_start|>user<|header_end|>\n\nAnother question<|eot|>"
-        "<|header_start|>assistant<|header_end|>\n\n"
-    ),
-    "mistral_instruct": (
-        "[INST] You are a helpful assistant\n\nHello [/INST]Hi there</s>[INST] Who are you [/INST]"
-        "   I am an assistant   </s>[INST] Another question [/INST]"
-    ),
-    "mistral_v3": (
-        "[INST] You are a helpful assistant\n\nHello[/INST]Hi there</s>[INST] Who are you[/INST]"
-        "   I am an assistant   </s>[INST] Another question[/INST]"
-    ),
-    "mistral_tekken": (
-        "[INST]You are a helpful assistant\n\nHello[/INST]Hi there</s>[INST]Who are you[/INST]"
-        "   I am an assistant   </s>[INST]Another question[/INST]"
-    ),
-    "mistral_v7": (
-        "[SYSTEM_PROMPT] You are a helpful assistant[/SYSTEM_PROMPT][INST] Hello[/INST]Hi there</s>[INST] "
-        "Who are you[/INST]   I am an assistant   </s>[INST] Another question[/INST]"
-    ),
-    "mistral_v7_tekken": (
-        "[SYSTEM_PROMPT]You are a helpful assistant[/SYSTEM_PROMPT][INST]Hello[/INST]Hi there</s>[INST]"
-        "Who are you[/INST]   I am an assistant   </s>[INST]Another question[/INST]"
-    ),
-    "phi4": (
-        "<|im_start|>system<|im_sep|>You are a helpful assistant<|im_end|><|im_start|>user<|im_sep|>Hello"
-        "<|im_end|><|im_start|>assistant<|im_sep|>Hi there<|im_end|><|im_start|>user<|im_sep|>Who are you"
-        "<|im_end|><|im_start|>assistant<|im_sep|>   I am an assistant   <|im_end|><|im_start|>user<|im_sep|>"
-        "Another question<|im_end|><|im_start|>assistant<|im_sep|>"
-    ),
-    "command_r": (
-        "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>You are a helpful assistant<|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Hello<|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>Hi there<|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Who are you<|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>   I am an assistant   <|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Another question<|END_OF_TURN_TOKEN|>"
-        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
-    ),
-    "vicuna_lmsys": (
-        "You are a helpful assistant USER: Hello ASSISTANT:Hi there</s>USER: Who are you ASSISTANT:"
-        "   I am an assistant   </s>USER: Another question ASSISTANT:"
-    ),
-    "zephyr": (
-        "<|system|>\nYou are a helpful assistant</s>\n<|user|>\nHello</s>\n<|assistant|>\nHi there</s>\n"
-        "<|user|>\nWho are you</s>\n<|assistant|>\n   I am an assistant   </s>\n<|user|>\nAnother question"
-        "</s>\n<|assistant|>\n"
-    ),
-    "openchat": (
-        "GPT4 Correct System: You are a helpful assistant<|end_of_turn|>GPT4 Correct User: Hello"
-        "<|end_of_turn|>GPT4 Correct Assistant:Hi there<|end_of_turn|>GPT4 Correct User: Who are you"
-        "<|end_of_turn|>GPT4 Correct Assistant:   I am an assistant   <|end_of_turn|>"
-        "GPT4 Correct User: Another question<|end_of_turn|>GPT4 Correct Assistant:"
-    ),
-    "deepseek_v2": (
-        "You are a helpful assistant\n\nUser: Hello\n\nAssistant:Hi there<｜end▁of▁sentence｜>"
-        "User: Who are you\n\nAssistant:   I am an assistant   <｜end▁of▁sentence｜>"
-        "User: Another question\n\nAssistant:"
-    ),
-    "glm4": (
-        "[gMASK]<sop><|system|>\nYou are a helpful assistant<|user|>\nHello<|assistant|>\nHi there<|user|>\n"
-        "Who are you<|assistant|>\n   I am an assistant   <|user|>\nAnother question<|assistant|>\n"
-    ),
-}
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_a_format_writes_what_its_source_expects(name: str) -> None:
-    assert prompt_text(formats.build_prompt(formats.get(name), TALK)) == EXPECTED[name]
-
-
-# Formats whose models' own templates are at hand. Where a model brings a system prompt, TALK has one.
-SAME_AS_TEMPLATE = {
-    "qwen": "Qwen-Qwen3-0.6B",
-    "qwen2_5": "Qwen-Qwen2.5-7B-Instruct",
-    "qwen_think": "Qwen-QwQ-32B",
-    "deepseek_r1": "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
-    "phi3": "microsoft-Phi-3.5-mini-instruct",
-    "gemma2": "google-gemma-2-2b-it",
-    "granite": "ibm-granite-granite-3.3-2B-Instruct",
-    "smollm": "HuggingFaceTB-SmolLM2-135M-Instruct",
-}
-
-
-@pytest.mark.parametrize("name", SAME_AS_TEMPLATE)
-def test_a_format_writes_what_the_models_own_template_writes(name: str) -> None:
-    file = Path(__file__).parent / "templates" / f"{SAME_AS_TEMPLATE[name]}.jinja"
-    template = formats.from_chat_template(file.read_text(), variables={"enable_thinking": True})
-    turns = [Turn(turn.role, turn.content.strip()) for turn in TALK]
-    if name in ("qwen_think", "deepseek_r1"):
-        turns = turns[:2]  # the template drops the reasoning of earlier replies, a dict cannot
-    expected = prompt_text(formats.build_prompt(template, turns))
-    assert prompt_text(formats.build_prompt(formats.get(name), turns)) == expected
-
-
-def test_the_default_system_prompt_is_the_templates_own() -> None:
-    file = Path(__file__).parent / "templates" / "HuggingFaceTB-SmolLM2-135M-Instruct.jinja"
-    template = formats.from_chat_template(file.read_text())
-    assert formats.wrap("Hi", formats.smollm) == formats.wrap("Hi", template)
 
 
 def test_pieces_tell_who_wrote_what() -> None:
@@ -368,6 +228,15 @@ METADATA = [
     ("llama", "vicuna-13b-v1.5", "vicuna_lmsys"),
     ("llama", "DeepSeek R1 Distill Llama 8B", "deepseek_r1"),
     ("deepseek2", "DeepSeek V2 Lite Chat", "deepseek_v2"),
+    ("deepseek2", "DeepSeek V2.5", "deepseek_v3"),
+    ("deepseek2", "DeepSeek V3 0324", "deepseek_v3"),
+    ("deepseek2", "DeepSeek V3.1", "deepseek_v3_1"),
+    ("llama", "orca_mini_v3_7b", "orca_mini"),
+    ("llama", "orca_mini_3b", "orca_mini_v2"),
+    ("llama", "Hermes 3 Llama 3.1 8B", "hermes"),
+    ("llama", "Hermes 4 70B", "llama3"),
+    ("qwen3", "Hermes 4 14B", "chatml"),
+    ("qwen2", "Qwen1.5 7B Chat", "qwen2"),
     ("qwen2", "Qwen2.5 7B Instruct", "qwen2_5"),
     ("qwen2", "QwQ 32B", "qwen_think"),
     ("qwen3", "Qwen3 8B", "qwen"),
@@ -375,7 +244,7 @@ METADATA = [
     ("gemma3", "Gemma 3 4b It", "gemma3"),
     ("phi3", "Phi 3.5 Mini instruct", "phi3"),
     ("phi3", "Phi 4", "phi4"),
-    ("phi3", "Phi 4 Mini Instruct", "phi3"),
+    ("phi3", "Phi 4 Mini Instruct", "phi4_mini"),
     ("command-r", "Aya 23 8B", "command_r"),
     ("granite", "Granite 3.3 2b Instruct", "granite"),
     ("chatglm", "glm-4-9b-chat", "glm4"),
