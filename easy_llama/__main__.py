@@ -5,14 +5,17 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from easy_llama import __version__, formats, samplers
+from easy_llama import formats, samplers
+from easy_llama.arguments import OneLineParser, add_options, one_line, typed_text
 from easy_llama.errors import EasyLlamaError
 
 if TYPE_CHECKING:
+    from easy_llama.model import Model
     from easy_llama.thread import Thread
 
 _PROGRAM = "python -m easy_llama"
@@ -29,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Who read our output has gone; the interpreter must not try to flush it at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        # On one line, and without what could drive the terminal: the reason may quote a stranger's file.
-        line = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
-        print(f"{_PROGRAM}: {line}", file=sys.stderr)
+        _tell(error)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -39,39 +40,50 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    sampler = samplers.preset(arguments.sampler).replace(seed=arguments.seed)
-    builtin = None if arguments.format == formats.TEMPLATE_NAME else formats.get(arguments.format)
-    prompt = None if arguments.prompt is None else _with_standard_input(_clean(arguments.prompt))
+    sampler = samplers.preset(arguments.sampler or "DefaultSampling").replace(seed=arguments.seed)
+    wants_own = arguments.format in (None, formats.TEMPLATE_NAME)
+    builtin = None if wants_own else formats.get(arguments.format)
+    prompt = None if arguments.prompt is None else _with_standard_input(arguments.prompt)
 
-    from easy_llama.model import Model
     from easy_llama.thread import Thread
 
-    model = Model(
-        str(arguments.model),
-        context_length=arguments.context_length,
-        n_gpu_layers=arguments.n_gpu_layers,
-        offload_kqv=not arguments.no_offload_kqv,
-        flash_attn=arguments.flash_attn,
-        verbose=arguments.verbose,
-        n_threads=arguments.threads,
-    )
+    model = _load(arguments)
     try:
         detected = formats.detect(model)
         if builtin is None and detected.notice:
-            print(f"{_PROGRAM}: {detected.notice}", file=sys.stderr)
+            _tell(detected.notice)
         thread = Thread(model, detected.format if builtin is None else builtin, sampler)
         if arguments.system:
-            first = thread.create_message("system", _clean(arguments.system))
+            first = thread.create_message("system", arguments.system)
             thread = Thread(model, thread.format, sampler, [first])
         if prompt is None:
             if isinstance(sys.stdin, io.TextIOWrapper):
-                sys.stdin.reconfigure(errors="replace")  # a stray byte must not end the chat
+                sys.stdin.reconfigure(errors="replace")  # a stray byte must not cost the lines around it
             thread.interact(header=f"{Path(model.filename).name}. ! for commands, ^C to stop and to leave.")
         else:
             _print_reply(thread, prompt)
     finally:
         model.unload()
     return 0
+
+
+def _load(arguments: argparse.Namespace) -> "Model":
+    from easy_llama.model import Model
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        model = Model(
+            str(arguments.model),
+            context_length=arguments.context_length,
+            n_gpu_layers=arguments.n_gpu_layers,
+            offload_kqv=not arguments.no_offload_kqv,
+            flash_attn=arguments.flash_attn,
+            verbose=arguments.verbose,
+            n_threads=arguments.threads,
+        )
+    for warning in caught:
+        _tell(warning.message)
+    return model
 
 
 def _print_reply(thread: "Thread", prompt: str) -> None:
@@ -97,71 +109,22 @@ def _with_standard_input(prompt: str) -> str:
     return "\n\n".join(text for text in (prompt, piped) if text)
 
 
-def _clean(text: str) -> str:
-    """Return text from the command line without the stand-ins for bytes that are no UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+def _tell(what: object) -> None:
+    print(f"{_PROGRAM}: {one_line(str(what))}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog=_PROGRAM,
         description="Chat with a GGUF model in the terminal, or print one reply.",
         epilog="Text that is piped in is put after the prompt of -p.",
     )
     parser.add_argument("model", metavar="MODEL", type=Path, help="a .gguf file")
-    parser.add_argument("-p", "--prompt", metavar="TEXT", help="print the reply to this, and end")
-    loading = parser.add_argument_group("loading the model")
-    loading.add_argument(
-        "--context-length",
-        metavar="N",
-        type=_from(1),
-        help="tokens the context holds (default: the model's own)",
+    parser.add_argument(
+        "-p", "--prompt", metavar="TEXT", type=typed_text, help="print the reply to this, and end"
     )
-    loading.add_argument(
-        "--n-gpu-layers",
-        metavar="N",
-        type=_from(-1),
-        default=0,
-        help="layers on the GPU, -1 for all (default: 0)",
-    )
-    loading.add_argument("--no-offload-kqv", action="store_true", help="keep the KV cache off the GPU")
-    loading.add_argument("--flash-attn", action="store_true", help="use Flash Attention")
-    loading.add_argument("--threads", metavar="N", type=_from(1), help="threads that compute")
-    chat = parser.add_argument_group("the chat")
-    chat.add_argument(
-        "--format",
-        metavar="NAME",
-        default=formats.TEMPLATE_NAME,
-        help="prompt format (default: template, the model's own chat template)",
-    )
-    chat.add_argument(
-        "--sampler",
-        metavar="NAME",
-        default="DefaultSampling",
-        help="sampler preset (default: DefaultSampling)",
-    )
-    chat.add_argument("--system", metavar="TEXT", help="system message")
-    chat.add_argument(
-        "--seed", metavar="N", type=_from(0), help="makes replies repeatable (default: drawn anew)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="show llama.cpp's log")
-    parser.add_argument("--version", action="version", version=f"ezllama {__version__}")
+    add_options(parser, automatic=False, verbose="show llama.cpp's log")
     return parser
-
-
-def _from(low: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f"must be at least {low}, not {value}")
-        return value
-
-    return number
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from easy_llama.errors import (
 )
 from easy_llama.events import (
     CancelFlag,
+    Distribution,
     Event,
     Finished,
     FinishReason,
@@ -34,8 +35,12 @@ from easy_llama.events import (
     Token,
 )
 from easy_llama.sampler_chain import draw_seed
+from easy_llama.samplers import SamplerSettings
 from easy_llama.token_choice import TokenChooser
 from easy_llama.tokenizer import Tokenizer
+
+_LAST_WAIT = 2.0
+"""Seconds that a generation has to stop at the interpreter's end."""
 
 _NO_ROOM = 1
 _ABORTED = 2
@@ -60,6 +65,25 @@ def _bytes_at(buffer: npt.NDArray[np.uint8]) -> "ctypes._Pointer[ctypes.c_uint8]
     return buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
+class _Use:
+    """Who uses a context, so that it can be freed when nobody does."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.owner: int | None = None
+        self.cancel = CancelFlag()
+
+
+def _free_at_last(llama: llama_cpp.Llama, use: _Use) -> None:
+    """Free a model at the interpreter's end, or when nobody has it any more."""
+    if use.owner not in (None, threading.get_ident()):
+        # A daemon thread still computes: freeing the memory under it would crash.
+        use.cancel.cancel()
+        if not use.lock.acquire(timeout=_LAST_WAIT):
+            return
+    llama.close()
+
+
 class Engine:
     """Generates tokens with one llama.cpp context.
 
@@ -81,11 +105,10 @@ class Engine:
         self._cached: list[int] = []
         self._kept_prompt: tuple[int, ...] = ()
         self._kept_logits = np.empty(tokenizer.n_vocab, dtype=np.float32)
-        self._lock = threading.Lock()
-        self._owner: int | None = None
+        self._use = _Use()
         self._flag_reader = _native_flag_reader()
         # Frees the native memory also when the interpreter ends, while llama.cpp can still log.
-        self._free = weakref.finalize(self, llama.close)
+        self._free = weakref.finalize(self, _free_at_last, llama, self._use)
         # A batch of one token that is used again and again: only its number changes.
         self._token = (lib.llama_token * 1)()
         self._one = lib.llama_batch_get_one(self._token, 1)
@@ -118,19 +141,9 @@ class Engine:
                 the grammar.
         """
         cancel = cancel or CancelFlag()
-        seed = draw_seed() if request.sampler.seed is None else request.sampler.seed
         with self._exclusively(cancel):
             self._check_prompt(request.prompt, room=1)
-            chooser = TokenChooser(
-                request.sampler,
-                tokenizer=self._tokenizer,
-                context=self._context,
-                context_length=self.context_length,
-                seed=seed,
-                prompt=request.prompt,
-                live=live,
-            )
-            with closing(chooser):
+            with closing(self._chooser(request.sampler, request.prompt, live)) as chooser:
                 yield from self._generate(request, cancel, chooser, watched=live is not None)
 
     def read(self, prompt: Sequence[int], cancel: CancelFlag | None = None) -> None:
@@ -170,6 +183,39 @@ class Engine:
                     pass
                 return self._kept_logits.copy()
 
+    def next_tokens(
+        self,
+        prompt: tuple[int, ...],
+        sampler: SamplerSettings,
+        count: int,
+        cancel: CancelFlag | None = None,
+    ) -> Distribution | None:
+        """Return what could come after a prompt, which is read into the cache; None where cancelled.
+
+        Args:
+            prompt: token ids.
+            sampler: whose effect to tell of.
+            count: how many tokens to tell of.
+            cancel: may be set from another thread to end the reading.
+
+        Raises:
+            ExceededContextLengthException: the prompt is longer than the context.
+            GenerationError: llama.cpp failed, or this thread is in the middle of a generation.
+            ValueError: the prompt is empty or holds ids outside the vocabulary, or llama.cpp cannot follow
+                the grammar.
+        """
+        cancel = cancel or CancelFlag()
+        with self._exclusively(cancel):
+            self._check_prompt(prompt, room=0)
+            try:
+                for _ in self._read(prompt, cancel):
+                    pass
+            except _Interrupted:
+                return None
+            with closing(self._chooser(sampler, prompt, LiveSettings(candidates=count))) as chooser:
+                report = chooser.report(self._kept_logits)
+        return report.distribution if report else None
+
     def forget(self) -> None:
         """Empty the cache: the next prompt is read whole."""
         with self._exclusively(CancelFlag()):
@@ -180,10 +226,10 @@ class Engine:
 
         A stream that this thread has open ends with it; a generation in another thread is waited for.
         """
-        if self._owner == threading.get_ident():
+        if self._use.owner == threading.get_ident():
             self._free()
             return
-        with self._lock:
+        with self._use.lock:
             self._free()
 
     @property
@@ -248,6 +294,19 @@ class Engine:
             generated_tokens=generated,
             prompt_seconds=(first or ended) - started,
             generation_seconds=ended - (first or ended),
+        )
+
+    def _chooser(
+        self, sampler: SamplerSettings, prompt: tuple[int, ...], live: LiveSettings | None
+    ) -> TokenChooser:
+        return TokenChooser(
+            sampler,
+            tokenizer=self._tokenizer,
+            context=self._context,
+            context_length=self.context_length,
+            seed=draw_seed() if sampler.seed is None else sampler.seed,
+            prompt=prompt,
+            live=live,
         )
 
     def _limit(self, request: GenerationRequest) -> int:
@@ -390,18 +449,19 @@ class Engine:
     @contextmanager
     def _exclusively(self, cancel: CancelFlag) -> Iterator[None]:
         """Hold the context, with `cancel` read by llama.cpp while it computes."""
-        if self._owner == threading.get_ident():
+        if self._use.owner == threading.get_ident():
             raise GenerationError(
                 "a generation of this model is still under way in this thread; "
                 "read its stream to the end, or close it, before starting another"
             )
-        with self._lock:
+        with self._use.lock:
             self._check_open()
-            self._owner = threading.get_ident()
+            self._use.owner = threading.get_ident()
+            self._use.cancel = cancel
             lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
             try:
                 yield
             finally:
                 if not self._is_closed:
                     lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
-                self._owner = None
+                self._use.owner = None

@@ -68,13 +68,19 @@ def install() -> None:
     llama_module.print = _print_to_log
 
 
-_verbose_handler = logging.StreamHandler(sys.stderr)
+class _StandardError(logging.Handler):
+    """Prints on what is standard error at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+_verbose_handler = _StandardError()
 
 
 def set_verbose(verbose: bool) -> None:
     """Show the log lines on standard error, or stop showing them."""
     if verbose:
-        _verbose_handler.setStream(sys.stderr)
         logger.addHandler(_verbose_handler)
         logger.setLevel(logging.DEBUG)
     else:

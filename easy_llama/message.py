@@ -16,6 +16,8 @@ class Message(dict[str, str]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._generated: tuple[str, tuple[int, ...]] = ("", ())
+        self.attempt = 0
+        """How many replies were written in this place before this one."""
 
     def __missing__(self, key: str) -> str:
         if key == "suffix":
@@ -30,10 +32,11 @@ class Message(dict[str, str]):
         """Return a message that says the same and is changed by itself."""
         copied = Message(self)
         copied.remember_ids(self.as_turn().ids)
+        copied.attempt = self.attempt
         return copied
 
     def remember_ids(self, ids: tuple[int, ...]) -> None:
-        """Keep the token ids that the content was generated with, for as long as it stays as it is."""
+        """Keep the token ids that the content was read and generated with, while it stays as it is."""
         self._generated = (self["content"], ids)
 
     def as_turn(self) -> Turn:

@@ -13,7 +13,7 @@ from easy_llama.formats import build_prompt, for_model, stops_of
 from easy_llama.message import Message
 from easy_llama.model import Model
 from easy_llama.prompt import Piece, Written, encode_prompt, prompt_text
-from easy_llama.samplers import DefaultSampling, SamplerSettings
+from easy_llama.samplers import MAX_SEED, DefaultSampling, SamplerSettings
 
 __all__ = ["Message", "Thread"]
 
@@ -91,7 +91,7 @@ class Thread:
 
         Args:
             prompt: the content of the message.
-            reply_start: words that the reply begins with; they are part of it.
+            reply_start: text that the reply begins with; it is part of it.
             on_text: is told the reply as it is written, `reply_start` included.
             cancel: ends the reply early; what was written of it is kept.
 
@@ -110,7 +110,9 @@ class Thread:
     ) -> str:
         """Replace the last message, which must be the bot's, by a new reply, and return that.
 
-        The arguments and errors are those of `send`; after an error the old reply is still there.
+        Under a seed of the sampler, each reply in one place adds one to it: it is another reply, and the
+        same one whenever all is repeated. The arguments and errors are those of `send`; after an error the
+        old reply is still there.
 
         Raises:
             ValueError: the last message is not the bot's.
@@ -118,7 +120,8 @@ class Thread:
         if not self.messages or self.messages[-1]["role"] != "bot":
             raise ValueError("the last message is not the bot's, so there is no reply to write anew")
         pieces = self._prompt(self.messages[:-1], reply_start)
-        self.messages[-1] = self._write(pieces, reply_start, on_text, cancel)
+        attempt = self.messages[-1].attempt + 1
+        self.messages[-1] = self._write(pieces, reply_start, on_text, cancel, attempt)
         return self.messages[-1]["content"]
 
     def summarize(self, *, on_text: OnText | None = None, cancel: CancelFlag | None = None) -> str:
@@ -191,7 +194,12 @@ class Thread:
         Interaction(self, color=color, stream=stream).run(header)
 
     def _write(
-        self, pieces: Sequence[Piece], reply_start: str, on_text: OnText | None, cancel: CancelFlag | None
+        self,
+        pieces: Sequence[Piece],
+        reply_start: str,
+        on_text: OnText | None,
+        cancel: CancelFlag | None,
+        attempt: int = 0,
     ) -> Message:
         """Return the bot's message after a prompt that ends with `reply_start`."""
         text: list[str] = []
@@ -203,7 +211,8 @@ class Thread:
                 on_text(part)
 
         add(reply_start)
-        events = self.model.events(pieces, stops_of(self.format), self.sampler, cancel or CancelFlag())
+        sampler = _for_attempt(self.sampler, attempt)
+        events = self.model.events(pieces, stops_of(self.format), sampler, cancel or CancelFlag())
         # Closed at once also where `on_text` raises: the model may be unloaded before Python would do so.
         with closing(events):  # type: ignore[type-var]
             for event in events:
@@ -212,9 +221,23 @@ class Thread:
                 if isinstance(event, Finished):
                     ids = event.ids
         reply = self.create_message("bot", "".join(text))
-        if not reply_start:
-            reply.remember_ids(ids)
+        reply.attempt = attempt
+        start_ids = self._start_ids(pieces, reply_start)
+        if start_ids is not None and (ids or reply["content"] == reply_start):
+            reply.remember_ids(start_ids + ids)
         return reply
+
+    def _start_ids(self, pieces: Sequence[Piece], reply_start: str) -> tuple[int, ...] | None:
+        """Return the ids of `reply_start` at the end of a prompt; None where they are not its alone.
+
+        There its first token holds text of the format too, or a space that the vocabulary puts in.
+        """
+        if not reply_start:
+            return ()
+        before, whole = self._encode(pieces[:-1]), self._encode(pieces)
+        ids = whole[len(before) :]
+        is_its_own = whole[: len(before)] == before and self.model.tokenizer.decode(ids) == reply_start
+        return ids if is_its_own else None
 
     def _prompt(self, messages: Sequence[Message], reply_start: str = "") -> tuple[Piece, ...]:
         """Return what the model reads before it writes, shortened to leave room in the context."""
@@ -265,6 +288,13 @@ class Thread:
 
     def _encode(self, pieces: Sequence[Piece]) -> tuple[int, ...]:
         return encode_prompt(pieces, self.model.tokenizer)
+
+
+def _for_attempt(sampler: SamplerSettings, attempt: int) -> SamplerSettings:
+    """Return the settings for a reply that is written in place of `attempt` earlier ones."""
+    if sampler.seed is None or not attempt:
+        return sampler
+    return sampler.replace(seed=(sampler.seed + attempt) % (MAX_SEED + 1))
 
 
 def _turns(messages: Sequence[Message]) -> tuple[int, list[int]]:

@@ -175,6 +175,41 @@ def test_a_reply_begins_with_the_words_given(model: Model) -> None:
     )
 
 
+@pytest.mark.parametrize("format_name", [None, "alpaca", "vicuna_lmsys"])
+@pytest.mark.parametrize("start", ["Sure! The capital", " Well, ", "Zürich ist", "It is <|im_end|>"])
+def test_a_begun_reply_is_reused_to_the_token(model: Model, format_name: str | None, start: str) -> None:
+    sampler = SHORT.replace(max_len_tokens=8)
+    thread = Thread(model, format_name and ez.formats.get(format_name), sampler)
+    thread.send("What is the capital of France?", reply_start=start)
+    turn = thread.messages[1].as_turn()
+    assert turn.ids and model.tokenizer.decode(turn.ids) == turn.content
+    # The cache lacks the last token drawn, and may hold the beginning of a stop string after the reply.
+    whole = len(model._encode(thread._prompt(thread.messages[:1]))) + len(turn.ids)
+    held = min(len(model.engine.cached_tokens), whole)
+    pieces = thread._prompt([*thread.messages, thread.create_message("user", "And of Spain?")])
+    *_, last = model.events(pieces, sampler=sampler)
+    assert isinstance(last, ez.model.Finished)
+    assert last.reused_tokens >= held
+
+
+def test_a_start_that_merges_with_the_format_is_read_as_text(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    reply = thread.send("What is the capital of France?", reply_start="\n\nIt is")
+    assert reply.startswith("\n\nIt is")
+    assert thread.messages[1].as_turn().ids == ()
+    assert f"assistant\n{reply}<|im_end|>" in model.tokenizer.decode(
+        model._encode(thread._prompt(thread.messages)), special=True
+    )
+
+
+def test_a_start_alone_is_remembered_where_nothing_follows(model: Model) -> None:
+    thread = Thread(model, sampler=SHORT)
+    cancel = CancelFlag()
+    cancel.cancel()
+    assert thread.send("Hello", reply_start="Sure!", cancel=cancel) == "Sure!"
+    assert model.tokenizer.decode(thread.messages[1].as_turn().ids) == "Sure!"
+
+
 def test_only_a_last_reply_is_written_anew(model: Model) -> None:
     thread = Thread(model, sampler=SHORT)
     reply = thread.send("Say hello.")
@@ -185,6 +220,16 @@ def test_only_a_last_reply_is_written_anew(model: Model) -> None:
     with pytest.raises(ValueError, match="the last message is not the bot's"):
         thread.reroll()
     assert len(thread.messages) == 3
+
+
+def test_a_reroll_under_a_seed_is_another_reply_and_the_same_again(model: Model) -> None:
+    def written() -> list[str]:
+        thread = Thread(model, sampler=ez.samplers.SimpleSampling.replace(seed=5, max_len_tokens=12))
+        return [thread.send("Tell me a story."), thread.reroll(), thread.reroll()]
+
+    replies = written()
+    assert len(set(replies)) == 3
+    assert written() == replies
 
 
 def test_a_stopped_reply_is_kept_as_far_as_it_is_written(model: Model) -> None:

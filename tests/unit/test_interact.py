@@ -1,10 +1,13 @@
 """The plain terminal chat, with a model and a person that follow a script."""
 
+import argparse
 import io
+import math
 import os
 import re
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +16,14 @@ from typing import Any
 import pytest
 
 from easy_llama import __main__ as program
-from easy_llama import formats
+from easy_llama import formats, line_editor
 from easy_llama.errors import GenerationError
 from easy_llama.events import CancelFlag, Event, Finished, Token
 from easy_llama.interact import Interaction, printable
 from easy_llama.prompt import Piece, prompt_text
 from easy_llama.samplers import DefaultSampling, GreedyDecoding, SamplerSettings
 from easy_llama.thread import Thread
+from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.session import from_toml
 
@@ -42,7 +46,9 @@ class ScriptedModel:
             adds_bos=False,
             encode_plain=lambda text, continues: [ord(char) for char in text],
             split_control=lambda text: [text],
+            decode=lambda ids: "".join(map(chr, ids)),
         )
+        self.metadata: dict[str, object] = {}
         self.read: list[Sequence[int]] = []
         self.engine = SimpleNamespace(read=self.read.append)
 
@@ -102,13 +108,19 @@ class Talk:
             return str(line)
 
         header = options.pop("header", None)
-        Interaction(thread, read=read, out=screen, **options).run(header)
+        Interaction(thread, **{"read": read, "out": screen} | options).run(header)
         self.text = screen.getvalue()
         assert next(lines, None) is None, "the chat ended before all was typed"
 
     @property
     def said(self) -> list[tuple[str, str]]:
         return [(message["role"], message["content"]) for message in self.thread.messages]
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal of the person who runs the tests makes no difference."""
+    monkeypatch.setenv("TERM", "xterm-256color")
 
 
 def thread_of(model: ScriptedModel, **options: Any) -> Thread:
@@ -159,6 +171,13 @@ def test_colours_differ_and_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) 
     assert "\x1b" not in talk("Hello", replies=["Hi."], tty=True).text
 
 
+def test_a_terminal_that_knows_no_codes_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    held = talk("Hello", "!", "clear", replies=["Hi."], tty=True)
+    assert "\x1b" not in held.text + "".join(held.asked)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_what_a_model_writes_cannot_drive_the_terminal(stream: bool) -> None:
     held = talk("Hello", replies=["\x1b]0;owned\x07 \x9b2J\u202e\r\nline\ttab \udc9b"], stream=stream)
@@ -174,6 +193,32 @@ def test_a_backslash_continues_a_message() -> None:
     held = talk("one\\", "two\\", "", replies=["Ok."])
     assert held.said[0] == ("user", "one\ntwo\n")
     assert held.asked[:3] == ["  > ", "  . ", "  . "]
+
+
+def test_a_message_of_several_lines_is_taken_back_or_ended() -> None:
+    held = talk("one\\", INTERRUPT, "Hello", replies=["Hi."])
+    assert held.said == [("user", "Hello"), ("bot", "Hi.")]
+    stopped = talk("Hello", "one\\", INTERRUPT, replies=["One ^C two"])
+    assert stopped.said[1:] == [("bot", "One ")]
+    ended = talk("one\\", EOFError(), replies=["Hi."])
+    assert ended.said == [("user", "one"), ("bot", "Hi.")]
+
+
+@pytest.mark.parametrize("sign", ["!", "<", "!!", " ! "])
+@pytest.mark.parametrize("end", [INTERRUPT, EOFError()])
+def test_a_question_is_taken_back(sign: str, end: object) -> None:
+    held = talk(sign, end, "Hello", replies=["Hi."])
+    assert held.said == [("user", "Hello"), ("bot", "Hi.")]
+
+
+def test_a_line_that_is_no_text_is_asked_for_again() -> None:
+    held = talk(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), "Hello", replies=["Hi."])
+    assert "enter it again" in held.text
+    assert held.said[0] == ("user", "Hello")
+
+
+def test_a_closed_standard_input_ends_the_chat() -> None:
+    assert talk(RuntimeError("input(): lost sys.stdin")).text == "\n"
 
 
 def test_an_interrupted_reply_is_kept_and_enter_writes_it_anew() -> None:
@@ -213,6 +258,25 @@ def test_a_reply_with_a_prefix_is_written_anew_with_it() -> None:
     assert held.said == [("user", "Hello"), ("bot", "Sure! Ho.")]
 
 
+def test_a_prefix_outlives_the_removal_of_what_came_after_its_reply() -> None:
+    typed = ["<", "Sure!", "Hello", "!!", "Be brief.", "!", "remove", "!", "reroll"]
+    assert talk(*typed, replies=[" Hi.", " Ho."]).said == [("user", "Hello"), ("bot", "Sure! Ho.")]
+    typed = ["<", "Sure!", "Hello", "!", "remove", "!", "remove", "Hello", "!", "reroll"]
+    assert talk(*typed, replies=[" Hi.", "Ho.", "Hey."]).said[1] == ("bot", "Hey.")
+
+
+def test_a_stopped_reply_is_written_anew_with_a_new_prefix() -> None:
+    held = talk("<", "Sure!", "Hello", "<", "No,", "", replies=[" One ^C two", " never."])
+    assert held.said == [("user", "Hello"), ("bot", "No, never.")]
+
+
+def test_a_reply_under_a_seed_is_written_anew_under_the_next_one() -> None:
+    model = ScriptedModel("One ^C", "Two ^C", "Three.", "Four.")
+    sampler = DefaultSampling.replace(seed=2**32 - 3)
+    Talk(thread_of(model, sampler=sampler), ["Hello", "", "", "Again"], Screen())
+    assert [sampler.seed for sampler in model.samplers] == [2**32 - 3, 2**32 - 2, 0, 2**32 - 3]
+
+
 def test_a_system_message_is_inserted() -> None:
     held = talk("!!", "Be \\", "brief.", "!!", "", "Hello", replies=["Hi."])
     assert held.said[0] == ("system", "Be \nbrief.")
@@ -228,6 +292,18 @@ def test_dropped_messages_are_told(thread: Thread) -> None:
     held = Talk(thread, ["Hello"], Screen())
     assert "The 2 oldest messages were not read" in held.text
     assert "xxx" not in model.prompts[0]
+
+
+def test_dropped_messages_are_told_where_a_command_meets_them(thread: Thread) -> None:
+    thread.messages[0]["content"] = "x" * 900
+    thread.add_message("user", "Hello")
+    assert "The 2 oldest messages were not read" in command(thread, "inference")
+
+
+def test_a_message_that_does_not_fit_is_told_and_left_out() -> None:
+    held = talk("<", "Sure!", "x" * 2000, "Hello", replies=[" Hi."])
+    assert "the context holds 1,000" in held.text
+    assert held.said == [("user", "Hello"), ("bot", "Sure! Hi.")]
 
 
 def test_a_reader_that_has_gone_ends_the_reply() -> None:
@@ -265,6 +341,12 @@ def test_a_wrong_command_is_asked_for_again(thread: Thread) -> None:
     assert "did you mean remove?" in held.text
     assert "There is no command nonsense; help lists all." in held.text
     assert held.said == [("user", "Who are you?")]
+
+
+def test_a_command_with_more_than_it_takes_is_not_run(thread: Thread) -> None:
+    held = Talk(thread, ["!", "remove 1", ""], Screen())
+    assert "remove takes nothing after it." in held.text
+    assert len(held.said) == 2
 
 
 def test_exit_ends_the_chat(thread: Thread) -> None:
@@ -309,6 +391,13 @@ def test_a_summary_is_shown_and_not_kept(thread: Thread) -> None:
     assert len(thread.messages) == 2
 
 
+def test_a_stopped_summary_is_not_what_enter_writes_anew() -> None:
+    held = talk("Hello", "!", "summarize", "", replies=["Hi.", "They ^C met."])
+    assert "Stopped." not in held.text
+    assert held.said[1] == ("bot", "Hi.")
+    assert "summarize: there is no message" in talk("!", "summarize").text
+
+
 def test_the_sampler_of_the_thread_alone_is_changed(thread: Thread) -> None:
     assert "temp = 0.8\n" in command(thread, "sampler")
     assert command(thread, "sampler temp 0.25").splitlines()[0] == "  temp = 0.25"
@@ -318,8 +407,14 @@ def test_the_sampler_of_the_thread_alone_is_changed(thread: Thread) -> None:
     before = thread.sampler
     assert "sampler: top_p must be from 0 to 1" in command(thread, "sampler top_p 3")
     assert "sampler: temp must be float" in command(thread, "sampler temp warm")
-    assert "did you mean" in command(thread, "sampler tmp 3")
+    assert "there is no setting tmp; did you mean temp?" in command(thread, "sampler tmp 3")
+    assert "did you mean GreedyDecoding?" in command(thread, "sampler greedy")
+    assert "sampler: logit_bias must" in command(thread, "sampler logit_bias much")
     assert thread.sampler == before
+    command(thread, "sampler temp = 0.5", "sampler top_p=0.7", 'sampler logit_bias {"5": -1.5}')
+    assert (thread.sampler.temp, thread.sampler.top_p, thread.sampler.logit_bias) == (0.5, 0.7, {5: -1.5})
+    command(thread, 'sampler json_schema {"type": "object"}')
+    assert thread.sampler.json_schema == '{"type": "object"}'
     command(thread, "sampler greedydecoding")
     assert thread.sampler == GreedyDecoding
 
@@ -346,6 +441,62 @@ def test_a_saved_session_is_one_that_the_app_opens(thread: Thread, tmp_path: Pat
     assert chat.sampler == thread.sampler.replace(top_k=-1)
     assert b"\x1b" not in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grammar": 'root ::= "ja" | "nein"\n# "\x1b\\ \'\'\''},
+        {"json_schema": {"type": "object", "properties": {"ü": {"type": "string"}}}},
+        {"logit_bias": {3: -math.inf, 7: 1.5}, "dry_sequence_breakers": ('"', "\n")},
+    ],
+)
+def test_what_a_reply_has_to_follow_is_saved_and_opened(
+    thread: Thread, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    thread.sampler = GreedyDecoding.replace(**changes)
+    command(thread, f"save {tmp_path / 'chat.toml'}")
+    text = (tmp_path / "chat.toml").read_bytes().decode()
+    assert Chat.from_session(from_toml(text, "it")).sampler == thread.sampler
+
+
+def test_a_format_of_ones_own_is_not_saved_and_that_is_told(tmp_path: Path) -> None:
+    model = ScriptedModel()
+    source = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    model.metadata["tokenizer.chat_template"] = source
+    own = formats.from_chat_template(source)
+    prompted = formats.from_chat_template(source)
+    prompted["system_prompt"] = "Be brief."
+    cases: list[tuple[Any, str | None]] = [
+        (formats.get("alpaca"), "alpaca"),
+        (own, "template"),
+        (prompted, None),
+        (formats.from_chat_template(source, variables={"x": 1}), None),
+        (formats.from_chat_template(source + " "), None),
+        (formats.get("alpaca") | {"user_prefix": "You: "}, None),
+    ]
+    for number, (format, name) in enumerate(cases):  # noqa: A001 (the documented name)
+        thread = Thread(model, format)  # type: ignore[arg-type]
+        thread.add_message("user", "Hello")
+        text = command(thread, f"save {tmp_path / str(number)}")
+        assert from_toml((tmp_path / f"{number}.toml").read_text(), "it").format == (name or "template")
+        assert ("The format is your own and is not saved" in text) is (name is None)
+
+
+def test_where_a_session_is_saved(thread: Thread, tmp_path: Path) -> None:
+    folder = tmp_path / "my chats"
+    folder.mkdir()
+    command(thread, f'save "{folder}"', f"save {folder / 'v1.2'}", "save ~/home.toml")
+    assert sorted(path.suffix for path in folder.iterdir()) == [".toml", ".toml"]
+    assert (folder / "v1.2.toml").is_file()
+    assert Path("~/home.toml").expanduser().is_file()
+    assert "nowhere/x.toml: No such file" in command(thread, f"save {folder}/nowhere/x")
+    assert "File exists; give another name" in command(thread, f"save {folder}/v1.2")
+    assert "save: " in command(thread, "save ~nobody-of-this-name/x")
+    assert "save: " in command(thread, "save a\0b")
 
 
 def test_saving_replaces_no_file(thread: Thread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,12 +528,91 @@ def test_an_empty_thread_is_saved_and_shown(tmp_path: Path) -> None:
 def test_interact_reads_from_the_terminal(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def leave(self: Interaction, header: str | None) -> None:
-        asked.append(f"{header} {self._read is input} {self._stream}")
+    def leave(prompt: str) -> str:
+        asked.append(prompt)
+        raise EOFError
 
-    monkeypatch.setattr(Interaction, "run", leave)
+    monkeypatch.setattr("builtins.input", leave)
+    monkeypatch.setattr("sys.stdout", screen := Screen())
     thread.interact(color=False, header="Welcome", stream=False)
-    assert asked == ["Welcome True False"]
+    assert asked == ["  > "]
+    assert screen.getvalue() == "Welcome\n\n"
+
+
+def test_each_kind_of_line_has_its_own_history(thread: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    readline = pytest.importorskip("readline")
+    monkeypatch.setattr(line_editor, "_load_readline", lambda: readline)
+    lines = iter(["Hello", "!", "stats", "one\\", "two", "!", "context", "Hello", "Hello"])
+    seen: list[list[str]] = []
+
+    def read(prompt: str) -> str:
+        count = readline.get_current_history_length()
+        seen.append([readline.get_history_item(number) for number in range(1, count + 1)])
+        if (line := next(lines, None)) is None:
+            raise EOFError
+        return line
+
+    monkeypatch.setattr("builtins.input", read)
+    model: Any = thread.model
+    model.replies = ["Hi."] * 4
+    readline.clear_history()
+    readline.add_history("import os")
+    Interaction(thread, out=Screen()).run()
+    assert seen[-1] == ["Hello", "one\ntwo", "Hello"]
+    assert seen[6] == ["stats"]
+    assert [readline.get_history_item(1), readline.get_current_history_length()] == ["import os", 1]
+
+
+def options_of(parser: argparse.ArgumentParser) -> dict[str, str | None]:
+    return {
+        action.option_strings[-1]: action.metavar  # type: ignore[misc]
+        for action in parser._actions
+        if action.option_strings
+    }
+
+
+def test_both_programs_have_the_same_options() -> None:
+    ours, theirs = options_of(program._parser()), options_of(build_parser())
+    assert ours.pop("--prompt") and theirs.pop("--resume")
+    assert ours == theirs
+    given = ["x.gguf", "--threads", "2", "--n-gpu-layers", "-1", "--seed", "3", "--system", "a\udcffb"]
+    for parser in (program._parser(), build_parser()):
+        arguments = parser.parse_args(given)
+        assert (arguments.threads, arguments.n_gpu_layers, arguments.seed) == (2, -1, 3)
+        assert arguments.system == "a\ufffdb"
+    layers = [parser.parse_args(["x"]).n_gpu_layers for parser in (program._parser(), build_parser())]
+    assert layers == [0, None]
+
+
+@pytest.mark.parametrize("parser", [program._parser(), build_parser()])
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (["--threads", "0"], "argument --threads: must be at least 1, not 0"),
+        (["--context-length", "many"], "argument --context-length: invalid number value: 'many'"),
+        (["--nonsense\x1b[2J\n"], "unrecognized arguments: --nonsense [2J"),
+        (["--format"], "argument --format: expected one argument"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_line(
+    parser: argparse.ArgumentParser, wrong: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(["x.gguf", *wrong])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"{parser.prog}: {reason}; --help lists the options\n"
+
+
+def test_what_loading_warns_of_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(path: str, **options: object) -> str:
+        warnings.warn("the context is long\nfor this model", UserWarning, stacklevel=2)
+        return path
+
+    monkeypatch.setattr("easy_llama.model.Model", load)
+    assert str(program._load(program._parser().parse_args(["x.gguf"]))) == "x.gguf"
+    assert capsys.readouterr().err == "python -m easy_llama: the context is long for this model\n"
 
 
 @pytest.mark.parametrize(
