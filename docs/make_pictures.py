@@ -23,7 +23,7 @@ QUESTION = "Write a Python function that checks whether a word is a palindrome."
 async def idle(app: EzllamaApp, pilot: Pilot[None]) -> None:
     """Wait until nothing is loaded, read or written."""
     await pilot.pause(0.2)
-    while app.chat_screen.state is not ChatState.IDLE:
+    while app.chat_screen.turns.state is not ChatState.IDLE:
         await pilot.pause(0.1)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 
-from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings, preset
+from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings
 
 __all__ = ["SamplerValue", "settings_from_values", "values_of"]
 
@@ -68,15 +68,17 @@ def values_of(settings: SamplerSettings, preset_name: str) -> dict[str, SamplerV
 def settings_from_values(preset_name: str, values: Mapping[str, object]) -> SamplerSettings:
     """Return the settings of saved values; what is left out is as in the preset, unknown names are ignored.
 
+    A preset that is not built in counts as DefaultSampling, as it does in `values_of`.
+
     Raises:
-        ValueError, TypeError: there is no such preset, or a value makes no sense; the message names it.
+        ValueError, TypeError: a value makes no sense; the message names it.
     """
     known = {
         name: _from_json(name, value) if name in _AS_JSON else value
         for name, value in values.items()
         if name in _FIELDS
     }
-    return preset(preset_name).replace(**known)
+    return PRESETS.get(preset_name, DefaultSampling).replace(**known)
 
 
 def _from_json(name: str, text: object) -> object:

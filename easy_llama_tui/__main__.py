@@ -7,19 +7,25 @@ from collections.abc import Sequence
 from easy_llama.errors import EasyLlamaError
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.launch import LaunchError, open_chat, prepare
+from easy_llama_tui.launch import Launch, LaunchError, Surroundings, look_around, open_chat, prepare
 from easy_llama_tui.log import log_to
 from easy_llama_tui.session import SessionError
 from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.settings import Settings
+
+_SHOWN_PROBLEMS = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0, or 2 where it could not start as it was asked to."""
     arguments = build_parser().parse_args(argv)
+    if arguments.print_config:
+        return _print_config()
     store = SessionStore(locations.sessions_folder())
+    around = look_around()
     try:
-        launch = prepare(arguments, store)
-        chat = open_chat(launch, arguments)
+        launch = prepare(arguments, store, around)
+        chat = open_chat(launch, arguments, around)
     except (EasyLlamaError, LaunchError, SessionError) as error:
         return _refuse(str(error))
     log_file = locations.log_file()
@@ -28,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from easy_llama_tui.app import EzllamaApp
     from easy_llama_tui.local_engine import LocalEngine
 
-    app = EzllamaApp(LocalEngine(launch.options), store, chat, launch.begin_chat, launch.notices)
-    app.run()
+    app = EzllamaApp(LocalEngine(around.catalog), store, chat, _settings(launch, around))
+    app.run(mouse=around.config.appearance.mouse)
     if app.failure:
         _refuse(app.failure)
     elif arguments.verbose:
@@ -40,6 +46,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _settings(launch: Launch, around: Surroundings) -> Settings:
+    problems = around.problems[:_SHOWN_PROBLEMS]
+    if more := len(around.problems) - len(problems):
+        problems = (*problems, f"There are {more} more problems in your own files.")
+    return Settings(
+        config=around.config,
+        load_options=launch.options,
+        begin_chat=launch.begin_chat,
+        catalog=around.catalog,
+        presets=around.presets,
+        presets_folder=locations.presets_folder(),
+        state_file=locations.state_file(),
+        history_file=locations.history_file(),
+        index_file=locations.index_file(),
+        candidates_count=around.config.candidates.count,
+        panel=around.remembered.panel,
+        recent_models=around.remembered.recent_models,
+        notices=(*problems, *launch.notices),
+    )
+
+
+def _print_config() -> int:
+    from easy_llama_tui.config_text import default_config_text
+
+    print(default_config_text(), end="")
+    return 0
 
 
 def _refuse(reason: str) -> int:

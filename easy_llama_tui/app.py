@@ -1,59 +1,108 @@
-"""The app: themes, the screen, and the way out."""
+"""The app: themes, the screen, what is remembered, and the way out."""
 
 import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
 from textual.app import App
+from textual.binding import BindingType
 
+from easy_llama_tui import remembered
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.commands import KeyCommands
+from easy_llama_tui.config import unknown_choice
 from easy_llama_tui.engine import ChatEngine
+from easy_llama_tui.keymap import APP_KEYS
+from easy_llama_tui.locations import config_file
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, themes_folder
+from easy_llama_tui.settings import Settings
+from easy_llama_tui.themes import (
+    DEFAULT_THEME,
+    load_themes,
+    theme_variables,
+    themes_folder,
+    user_themes_folder,
+)
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
 
+_FIRST_HINT = "Esc stops a reply, Ctrl+R writes it anew, F1 shows all keys."
 
-class EzllamaApp(App[None]):
+
+class EzllamaApp(App[None], inherit_bindings=False):
     """A chat with one model, full screen."""
 
     TITLE = "ezllama"
     CSS_PATH = "app.tcss"
     COMMANDS: ClassVar = {KeyCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in APP_KEYS]
 
-    def __init__(
-        self,
-        engine: ChatEngine,
-        store: SessionStore,
-        chat: Chat,
-        begin_chat: Callable[[], Chat],
-        notices: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, engine: ChatEngine, store: SessionStore, chat: Chat, settings: Settings) -> None:
         """Make the app for one engine; the arguments are those of `ChatScreen`."""
-        super().__init__()
+        # Without colours the terminal's own default ones serve, and not greys of ours.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.failure = ""
         """Why the program cannot go on, for the terminal it is given back to."""
         self.left_cleanly = True
         """Whether all was saved and freed in time at the end."""
-        self.chat_screen = ChatScreen(engine, store, chat, begin_chat, notices)
-        themes, self._broken_themes = load_themes([themes_folder()])
+        self.settings = settings
+        self.chat_screen = ChatScreen(engine, store, chat, settings)
+        self._was_ready = False
+        self.set_keymap(settings.config.keys.keymap())
+        self._theme_problems = self._use_themes()
+
+    def _use_themes(self) -> list[str]:
+        """Put on the theme that is wished for, and return what is wrong with it.
+
+        Reading all of them would take longer than all else that comes before the first picture.
+        """
+        wished = self.settings.config.appearance.theme
+        for name in list(self.available_themes):
+            self.unregister_theme(name)
+        problems = self._read_themes(only=wished)
+        if wished not in self.available_themes:
+            problems = self._read_themes()
+            names = list(self.available_themes)
+            problem = unknown_choice(config_file(), "appearance.theme", wished, names, DEFAULT_THEME)
+            problems.append(str(problem))
+            wished = DEFAULT_THEME
+        self.theme = wished
+        return problems
+
+    def _read_themes(self, only: str | None = None) -> list[str]:
+        """Read themes that are not there yet, and return what is wrong with the others."""
+        themes, failed = load_themes([themes_folder(), user_themes_folder()], only)
         for theme in themes:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
+            if theme.name not in self.available_themes:
+                self.register_theme(theme)
+        return [str(error) for error in failed]
+
+    def _read_other_themes(self) -> None:
+        # What was wrong at the start is known already.
+        self._warn(problem for problem in self._read_themes() if problem not in self._theme_problems)
+
+    def _warn(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            self.notify(problem, severity="warning", timeout=10, markup=False)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the variables of panels and tokens, which themes need not name."""
+        return theme_variables(self.current_theme)
 
     async def on_mount(self) -> None:
         """Show the chat, and leave in good order when the terminal goes away."""
         # Keys wait until it is there, so that none is lost.
         await self.push_screen(self.chat_screen)
-        for error in self._broken_themes:
-            self.notify(str(error), severity="warning", markup=False)
+        self._warn(self._theme_problems)
+        self.call_after_refresh(self._read_other_themes)
+        if self.settings.state_file and not remembered.load(self.settings.state_file).hint_seen:
+            self.notify(_FIRST_HINT, timeout=10, markup=False)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
@@ -61,14 +110,37 @@ class EzllamaApp(App[None]):
 
     async def action_quit(self) -> None:
         """Save and leave."""
+        self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()
 
+    @on(ChatScreen.ModelUsed)
+    def _on_model_used(self, message: ChatScreen.ModelUsed) -> None:
+        self._was_ready = True
+        if self.settings.state_file:
+            known = remembered.load(self.settings.state_file).with_model(message.path)
+            remembered.save(self.settings.state_file, known)
+            self.settings.recent_models = known.recent_models
+
     @on(ChatScreen.EngineFailed)
     def _on_engine_failed(self, message: ChatScreen.EngineFailed) -> None:
+        if self._was_ready or self.chat_screen.chat.has_messages:
+            # There is a chat to read, and F3 may bring another model.
+            self.notify(message.reason, severity="error", timeout=15, markup=False)
+            return
         self.failure = message.reason
         self.left_cleanly = self.chat_screen.leave()
         self.exit(return_code=2)
+
+    def _remember(self) -> None:
+        if self.settings.state_file:
+            remembered.update(
+                self.settings.state_file,
+                theme=self.theme,
+                panel=self.settings.panel,
+                candidates_count=self.settings.candidates_count,
+                hint_seen=True,
+            )
 
     def _on_signal(self) -> None:
         # Should the app hang, a terminal that is gone must not leave it behind, computing.

@@ -25,4 +25,9 @@ def build_parser() -> argparse.ArgumentParser:
         const=LATEST,
         help="continue a chat: the last one, or the one with this id or file",
     )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print a configuration file that documents every setting, and end",
+    )
     return parser

@@ -6,6 +6,7 @@ from random import SystemRandom
 
 from easy_llama.sampler_values import settings_from_values, values_of
 from easy_llama.samplers import MAX_SEED, SamplerSettings
+from easy_llama_tui.context_window import Policy
 from easy_llama_tui.conversation import Conversation, Message, utc_now
 from easy_llama_tui.session import (
     ModelReference,
@@ -20,7 +21,8 @@ from easy_llama_tui.session import (
 class Chat:
     """One chat, from its first message to the snapshots that are saved.
 
-    `model`, `format`, `preset` and `sampler` may be replaced; they take effect with the next reply.
+    `model`, `format`, `preset_name`, `sampler` and `policy` may be replaced; they take effect with the next
+    reply.
     """
 
     def __init__(
@@ -31,18 +33,21 @@ class Chat:
         preset_name: str,
         sampler: SamplerSettings,
         system: str = "",
+        policy: Policy = Policy.DROP_OLDEST,
     ) -> None:
         """Begin a chat, with a system message where `system` is not empty."""
         self.model = model
         self.format = format
         self.preset_name = preset_name
         self.sampler = sampler
+        self.policy = policy
         self.conversation = Conversation()
         self._created: datetime = utc_now()
         self._id = new_session_id(self._created, SystemRandom())
         self._title = ""
         self._extra: dict[str, object] = {}
         self._file: Path | None = None
+        self._was_saved = False
         if system:
             self.conversation.add("system", system)
 
@@ -58,6 +63,7 @@ class Chat:
             format=session.format,
             preset_name=session.sampler.preset,
             sampler=_sampler_from(session),
+            policy=session.policy,
         )
         chat.conversation = Conversation(session.messages, session.head)
         chat._created = session.created
@@ -65,6 +71,7 @@ class Chat:
         chat._title = session.title if session.named else ""
         chat._extra = dict(session.extra)
         chat._file = session.file
+        chat._was_saved = True
         return chat
 
     @property
@@ -78,6 +85,11 @@ class Chat:
         return any(message.role != "system" for message in self.conversation.messages)
 
     @property
+    def is_worth_saving(self) -> bool:
+        """Whether there is anything to save, or was: what was deleted must not come back."""
+        return self.has_messages or self._was_saved
+
+    @property
     def title(self) -> str:
         """The title that the person gave, else the first words that they wrote."""
         if self._title:
@@ -85,22 +97,14 @@ class Chat:
         first = next((one for one in self.conversation.messages if one.role == "user"), None)
         return (title_from(first.content) if first else "") or "New chat"
 
-    def ask(self, text: str) -> Message:
-        """Add what a person wrote, and the empty reply to it; return the reply."""
+    def rename(self, title: str) -> None:
+        """Give the chat a title; an empty one lets it be called by its first words again."""
+        self._title = title_from(title)
+
+    def ask(self, text: str, opening: str = "") -> Message:
+        """Add what a person wrote, and the reply to it, which begins with `opening`; return the reply."""
         self.conversation.add("user", text)
-        return self.conversation.add("bot", "")
-
-    def begin_alternative(self) -> Message | None:
-        """Add an empty alternative to the reply that the shown path ends with, and return it.
-
-        Where the path ends with a person's message, that is answered. None where nothing was said yet.
-        """
-        path = self.conversation.path()
-        if not path or path[-1].role == "system":
-            return None
-        if path[-1].role == "bot":
-            return self.conversation.add_alternative(path[-1].id)
-        return self.conversation.add("bot", "")
+        return self.conversation.add("bot", opening)
 
     def sampler_for(self, reply: Message) -> SamplerSettings:
         """Return the settings that a reply is made with.
@@ -115,6 +119,7 @@ class Chat:
 
     def snapshot(self) -> Session:
         """Return the chat as it is to be saved."""
+        self._was_saved = True
         return Session(
             id=self._id,
             title=self.title,
@@ -125,6 +130,7 @@ class Chat:
             model=self.model,
             format=self.format,
             sampler=SamplerChoice(self.preset_name, values_of(self.sampler, self.preset_name)),
+            policy=self.policy,
             messages=self.conversation.messages,
             extra=self._extra,
             file=self._file,

@@ -6,7 +6,6 @@ from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from easy_llama_tui.keymap import CHAT_KEYS
 from easy_llama_tui.screens.chat_screen import ChatScreen
 
 
@@ -19,7 +18,7 @@ class KeyCommands(Provider):
         chat = next(screen for screen in self.app.screen_stack if isinstance(screen, ChatScreen))
         return [
             (key.description, key.shown, partial(chat.run_action, key.action))
-            for key in CHAT_KEYS
+            for key in chat.settings.config.keys.chat
             if key.id != "interrupt"  # it means what the moment says, and a palette has none
         ]
 

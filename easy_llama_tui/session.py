@@ -19,6 +19,7 @@ from typing import Final, cast, get_args
 import tomli_w
 
 from easy_llama.prompt import Role
+from easy_llama_tui.context_window import Policy
 from easy_llama_tui.conversation import (
     Conversation,
     ConversationError,
@@ -36,7 +37,8 @@ SamplerValue = int | float | str | bool
 FILE_IS_KEPT: Final = "The file is left as it is: correct it in an editor, or open another chat."
 
 _OWN_KEYS: Final = frozenset(
-    {"schema", "id", "title", "named", "created", "updated", "head", "model", "format", "sampler", "messages"}
+    {"schema", "id", "title", "named", "created", "updated", "head", "model", "format", "sampler", "context"}
+    | {"messages"}
 )
 # Escaping DEL and the C1 controls too keeps a file harmless when it is printed in a terminal.
 _ESCAPES: Final = {code: f"\\u{code:04X}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
@@ -112,6 +114,8 @@ class Session:
     """The name of its prompt format."""
     sampler: SamplerChoice
     """The sampler that it uses."""
+    policy: Policy = Policy.DROP_OLDEST
+    """What becomes of it when it outgrows the context."""
     messages: tuple[Message, ...] = ()
     """The whole tree, in the order of creation."""
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -204,6 +208,8 @@ def _header(session: Session) -> str:
             "\n[sampler]\n",
             _line("preset", session.sampler.preset),
             tomli_w.dumps(session.sampler.values),
+            "\n[context]\n",
+            _line("policy", session.policy.value),
         )
     )
 
@@ -218,6 +224,7 @@ def _message_block(message: Message) -> str:
             _line("created", message.created),
             f"content = {_content_string(message.content)}\n",
             "" if message.finish is None else _line("finish", message.finish),
+            _line("pinned", True) if message.pinned else "",
         )
     )
 
@@ -271,6 +278,7 @@ def from_toml(text: str, source: str, *, header_only: bool = False) -> Session:
         model=ModelReference(model.text("path"), model.text("name")),
         format=top.table("format").text("name"),
         sampler=SamplerChoice(sampler.text("preset"), sampler.scalars_except("preset")),
+        policy=_read_policy(top),
         messages=messages,
         extra={key: value for key, value in top.values.items() if key not in _OWN_KEYS},
     )
@@ -316,9 +324,16 @@ def _read_message(values: "_Table", created: datetime) -> Message:
             finish=cast("Finish", table.choice("finish", get_args(Finish)))
             if "finish" in table.values
             else None,
+            pinned=table.flag("pinned", default=False),
         )
     except ConversationError as error:
         raise table.error(f"is not valid: {error}") from None
+
+
+def _read_policy(top: "_Table") -> Policy:
+    if "context" not in top.values:
+        return Policy.DROP_OLDEST
+    return Policy(top.table("context").choice("policy", tuple(Policy)))
 
 
 def _read_head(top: "_Table", messages: tuple[Message, ...]) -> str | None:

@@ -6,22 +6,33 @@ or a full disk leaves the version before.
 
 import contextlib
 import logging
-import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from random import SystemRandom
 from typing import Final, TypeVar
 
-from easy_llama_tui.session import FILE_IS_KEPT, Session, SessionEncoder, SessionError, from_toml
+from easy_llama_tui.atomic_write import LEFTOVER_SUFFIX, write_atomically
+from easy_llama_tui.conversation import utc_now
+from easy_llama_tui.session import (
+    FILE_IS_KEPT,
+    Session,
+    SessionEncoder,
+    SessionError,
+    from_toml,
+    new_session_id,
+    title_from,
+)
+from easy_llama_tui.session_trash import DeletedChat, Trash
 
 SUFFIX: Final = ".toml"
+TRASH_FOLDER: Final = ".trash"
+"""Its name in the folder of chats."""
 
 _MESSAGES_BEGIN: Final = b"[[messages]]"
-_LEFTOVER_SUFFIX: Final = ".saving"
 _LEFTOVER_AGE: Final = 3600.0
 """Seconds after which a temporary file cannot be of a save that still runs."""
 _TRY_AGAIN: Final = (
@@ -67,6 +78,7 @@ class SessionStore:
     def __init__(self, folder: Path) -> None:
         """Use `folder`, which is made for its user alone at the first save."""
         self.folder = folder
+        self._trash = Trash(folder / TRASH_FOLDER)
         self._encoder = SessionEncoder()
         self._saving = threading.Lock()
         self._is_prepared = False
@@ -89,7 +101,7 @@ class SessionStore:
         """
         summaries: list[SessionSummary] = []
         damaged: list[SessionError] = []
-        for path in self._files():
+        for path in self.files():
             try:
                 summaries.append(_summary(path))
             except SessionError as error:
@@ -114,7 +126,7 @@ class SessionStore:
         Raises:
             SessionError: There is no such chat, several ids begin so, or the file cannot be read.
         """
-        files = {path.stem: path for path in self._files()}
+        files = {path.stem: path for path in self.files()}
         if id_or_path in files:
             return self._read(files[id_or_path])
         if id_or_path.endswith(SUFFIX):
@@ -151,20 +163,124 @@ class SessionStore:
         Raises:
             SessionError: It cannot be written; the version before is still there.
         """
-        path = self.path_of(session)
         with self._saving:
-            data = self._encoder.to_toml(session).encode("utf-8")
+            return self._save(session)
+
+    def rename(self, chat_id: str, title: str) -> Session:
+        """Give a saved chat a title, as `title_from` tidies it, and return the chat as it is now.
+
+        It keeps its place in the list. An open chat has to be renamed in itself and saved from there: its
+        next snapshot would bring the old title back.
+
+        Raises:
+            SessionError: No chat of the folder has this id, the title has nothing to show, or the file
+                cannot be read or written.
+        """
+        tidy = title_from(title)
+        if not tidy:
+            raise SessionError("A title needs something that can be seen.", "Type a few words.")
+        path = self._file_of(chat_id)
+        with self._saving:  # no save can come between the reading and the writing
+            session = replace(self._read(path), title=tidy, named=True)
+            self._save(session)
+        return session
+
+    def duplicate(self, session: Session, *, now: datetime | None = None) -> Session:
+        """Save a copy of a chat, with all its alternatives, as a chat of its own; return the copy.
+
+        Of a chat that is open, give its snapshot, which may be newer than its file. The copy is saved to
+        the folder, and dated `now` (aware).
+
+        Raises:
+            SessionError: It cannot be written.
+        """
+        now = now or utc_now()
+        random = SystemRandom()
+        with self._saving:
+            new_id = new_session_id(now, random)
+            while (self.folder / (new_id + SUFFIX)).exists():
+                new_id = new_session_id(now, random)
+            title = title_from(f"copy of {session.title}")
+            copy = replace(session, id=new_id, title=title, named=True, created=now, updated=now, file=None)
+            self._save(copy)
+        return copy
+
+    def delete(self, chat_id: str, *, now: datetime | None = None) -> DeletedChat:
+        """Move a chat's file, readable or not, to the trash; what `restore` needs to undo it is returned.
+
+        Close an open chat first and flush its writer: then the trash holds its last words, and no later
+        snapshot brings the file back. What was deleted more than 30 days before `now` (aware) goes for good.
+
+        Raises:
+            SessionError: No chat of the folder has this id, or its file cannot be moved.
+        """
+        now = now or utc_now()
+        path = self._file_of(chat_id)
+        with self._saving:
             try:
-                if session.file is None:
-                    self._prepare_folder()
-                _write_atomically(path, data)
+                deleted = self._trash.put(path, now)
             except OSError as error:
                 raise SessionError(
-                    f"The chat could not be saved to {path}: {_reason(error)}.", _TRY_AGAIN
+                    f"{path} could not be moved to the trash: {_reason(error)}.",
+                    "It is where it was; make the folder writable, then try again.",
                 ) from error
+            self._trash.empty(now)
+        return deleted
+
+    def restore(self, deleted: DeletedChat) -> None:
+        """Bring a deleted chat back to where it was.
+
+        Raises:
+            SessionError: A file of its name is there again, or it is no longer in the trash.
+        """
+        with self._saving:
+            try:
+                self._trash.take_back(deleted)
+            except FileExistsError:
+                raise SessionError(
+                    f"{deleted.path} is there again, so the deleted chat cannot take its place.",
+                    f"Rename it, then move {deleted.trashed} there.",
+                ) from None
+            except OSError as error:
+                raise SessionError(
+                    f"The chat {deleted.id} could not be brought back: {_reason(error)}.",
+                    f"Look for it in {self._trash.folder}.",
+                ) from error
+
+    def empty_trash(self, *, now: datetime | None = None) -> int:
+        """Remove for good what was deleted more than 30 days before `now` (aware); return how many chats."""
+        with self._saving:
+            return self._trash.empty(now or utc_now())
+
+    def _save(self, session: Session) -> Path:
+        """Write a chat; the caller holds the lock."""
+        path = self.path_of(session)
+        data = self._encoder.to_toml(session).encode("utf-8")
+        try:
+            if session.file is None:
+                self._prepare_folder()
+            write_atomically(path, data)
+        except OSError as error:
+            raise SessionError(
+                f"The chat could not be saved to {path}: {_reason(error)}.", _TRY_AGAIN
+            ) from error
         return path
 
-    def _files(self) -> list[Path]:
+    def _file_of(self, chat_id: str) -> Path:
+        """Return the file of exactly this id: the start of one is not enough to change a chat."""
+        for path in self.files():
+            if path.stem == chat_id:
+                return path
+        raise SessionError(
+            f"There is no chat {chat_id!r} in {self.folder}.", "Choose one from the list of chats."
+        )
+
+    def files(self) -> list[Path]:
+        """Return the files of the chats in the folder, in no order.
+
+        Raises:
+            SessionError: The folder cannot be read.
+        """
         try:
             return [
                 path
@@ -186,13 +302,13 @@ class SessionStore:
             return
         self._is_prepared = True
         oldest = time.time() - _LEFTOVER_AGE
-        for path in self.folder.glob(f".*{_LEFTOVER_SUFFIX}"):
+        for path in self.folder.glob(f".*{LEFTOVER_SUFFIX}"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
     def _read(self, path: Path) -> Session:
-        session = from_toml(_read_text(path), str(path))
+        session = from_toml(read_text(path), str(path))
         file = path.absolute()
         if file.parent.resolve() == self.folder.resolve() and not file.name.startswith("."):
             return replace(session, id=file.stem)
@@ -201,17 +317,21 @@ class SessionStore:
 
 def _summary(path: Path) -> SessionSummary:
     try:
-        session = from_toml(_read_text(path, header_only=True), str(path), header_only=True)
+        session = from_toml(read_text(path, header_only=True), str(path), header_only=True)
     except SessionError:
         # Edited by hand, a file may have tables after its messages.
-        session = from_toml(_read_text(path), str(path), header_only=True)
+        session = from_toml(read_text(path), str(path), header_only=True)
     return SessionSummary(
         path.stem, session.title, session.created, session.updated, session.model.name, path
     )
 
 
-def _read_text(path: Path, *, header_only: bool = False) -> str:
-    """Return a file's text (a byte order mark is left out), or only what comes before its messages."""
+def read_text(path: Path, *, header_only: bool = False) -> str:
+    """Return a file's text (a byte order mark is left out), or only what comes before its messages.
+
+    Raises:
+        SessionError: It is no file, cannot be read, or is not UTF-8.
+    """
     try:
         if not path.is_file():
             raise SessionError(f"There is no file {path}.", "Check the path, or choose a chat from the list.")
@@ -230,37 +350,6 @@ def _read_text(path: Path, *, header_only: bool = False) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise SessionError(f"{path} is not UTF-8 text (byte {error.start}).", FILE_IS_KEPT) from None
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by `data`, readable by its user alone; on any error the file before stays.
-
-    What a symbolic link points at is replaced, not the link.
-    """
-    target = path.resolve()
-    temporary = target.parent / f".{secrets.token_hex(8)}{_LEFTOVER_SUFFIX}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlast a power cut, on systems that can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

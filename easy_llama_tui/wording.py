@@ -9,6 +9,7 @@ from easy_llama_tui.messages import Figures
 class ChatState(Enum):
     """What the engine is at, as the person sees it."""
 
+    NO_MODEL = auto()
     LOADING = auto()
     IDLE = auto()
     READING = auto()
@@ -27,6 +28,8 @@ def activity(state: ChatState, figures: Figures, *, model: str, loaded: float, w
         waiting: whether a message waits for the model.
     """
     match state:
+        case ChatState.NO_MODEL:
+            return "no model · F3 chooses one"
         case ChatState.LOADING:
             return f"loading {model}  {loaded:.0%}{'; your message is sent then' if waiting else ''}"
         case ChatState.READING if figures.prompt_tokens:
@@ -57,8 +60,8 @@ def ending(message: Message, error: str | None, *, is_last: bool) -> str:
         return ""
     endings = {
         "interrupted": "stopped",
-        "length": "ended at the length limit",
+        "length": error or "ended at the length limit",
         "error": error or "failed",
         None: "not finished",
     }
-    return endings[message.finish] + (" · ^R to re-roll" if is_last else "")
+    return endings[message.finish] + (" · F8 to continue · ^R to re-roll" if is_last else "")

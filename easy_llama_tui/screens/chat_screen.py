@@ -1,41 +1,64 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message as TextualMessage
 from textual.screen import Screen
 from textual.widgets import Label
 
-from easy_llama.model_file import split_file_name
+from easy_llama.errors import EasyLlamaError
+from easy_llama.model_file import read_summary, split_file_name
+from easy_llama_tui.attachments import expansion
 from easy_llama_tui.chat import Chat
-from easy_llama_tui.conversation import Finish, Message
-from easy_llama_tui.engine import OWN_FORMAT, ChatEngine, LoadedModel, ReplyRequest
+from easy_llama_tui.clipboard import copy_text
+from easy_llama_tui.context_window import EVERYTHING, Window
+from easy_llama_tui.conversation import Message
+from easy_llama_tui.display_text import printable
+from easy_llama_tui.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.engine_worker import EngineWorker
+from easy_llama_tui.inspection import DRAFT, Inspection
 from easy_llama_tui.keymap import CHAT_KEYS
 from easy_llama_tui.messages import (
+    CandidatesSeen,
     ChatSaved,
     Figures,
+    Inspected,
     LoadProgress,
     ModelFailed,
     ModelReady,
     PromptRead,
     ReplyEnded,
+    ReplyRefused,
     ReplyText,
     SaveFailed,
+    WindowFitted,
 )
+from easy_llama_tui.prompt_history import PromptHistory
 from easy_llama_tui.screens.help_screen import HelpScreen
+from easy_llama_tui.screens.message_actions import MessageActions
+from easy_llama_tui.screens.panel_desk import PanelDesk
+from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
+from easy_llama_tui.session import ModelReference, SessionError
 from easy_llama_tui.session_store import SessionStore, SessionWriter
+from easy_llama_tui.settings import Settings
+from easy_llama_tui.turns import Turns
+from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
 from easy_llama_tui.widgets.chat_log import ChatLog
+from easy_llama_tui.widgets.context_panel import ContextPanel
+from easy_llama_tui.widgets.format_panel import FormatPanel
 from easy_llama_tui.widgets.message_view import ChatEntry
-from easy_llama_tui.widgets.prompt_input import PromptInput
+from easy_llama_tui.widgets.path_completion import PathCompletion
+from easy_llama_tui.widgets.prompt_input import MODE_HINTS, MODE_MARKS, PromptInput
+from easy_llama_tui.widgets.sampler_panel import SamplerPanel
+from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
 from easy_llama_tui.wording import ChatState, activity, ending
@@ -45,101 +68,128 @@ QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """The reply that is under way."""
-
-    request_id: int
-    reply_id: str
-
-
 class ChatScreen(Screen[None]):
-    """One chat with one model. It owns the chat and the state; the widgets show them."""
+    """One chat with one model. It owns the chat; the widgets show it, `Turns` knows what the engine is at."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual's own)
 
     @dataclass
     class EngineFailed(TextualMessage):
-        """There is no model to chat with."""
+        """The model to begin with cannot be loaded."""
 
         reason: str
+
+    @dataclass
+    class ModelUsed(TextualMessage):
+        """A model was loaded."""
+
+        path: Path
 
     title_bar = getters.query_one(TitleBar)
     chat_log = getters.query_one(ChatLog)
     prompt = getters.query_one(PromptInput)
     status_bar = getters.query_one(StatusBar)
+    side_panel = getters.query_one(SidePanel)
 
-    def __init__(
-        self,
-        engine: ChatEngine,
-        store: SessionStore,
-        chat: Chat,
-        begin_chat: Callable[[], Chat],
-        notices: tuple[str, ...] = (),
-    ) -> None:
-        """Show `chat`, and load the engine's model.
+    def __init__(self, engine: ChatEngine, store: SessionStore, chat: Chat, settings: Settings) -> None:
+        """Show `chat`, and load the model that `settings` name.
 
         Args:
-            engine: answers; it is loaded once the screen is painted.
+            engine: answers; its model is loaded once the screen is painted.
             store: where chats are saved.
             chat: the chat to begin with, new or saved.
-            begin_chat: makes a new chat as the person's options say.
-            notices: what to tell the person at once.
+            settings: what the app was started with.
         """
         super().__init__()
         self.chat = chat
-        self.state = ChatState.LOADING
-        self._begin_chat = begin_chat
-        self._notices = notices
-        self._worker = EngineWorker(engine, self.post_message)
+        self.store = store
+        self.settings = settings
+        self.worker = EngineWorker(engine, self.post_message)
+        self.turns = Turns(self.worker)
+        self.replies = ReplyDesk(self, self.turns)
+        self.desk = PanelDesk(self)
+        self._message_actions = MessageActions(self)
         self._writer = SessionWriter(
             store,
             lambda error: self.post_message(SaveFailed(str(error))),
             lambda session: self.post_message(ChatSaved(session.id)),
         )
-        self._model: LoadedModel | None = None
-        self._load_share = 0.0
-        self._turn: _Turn | None = None
-        self._requests = 0
-        self._figures = Figures()
-        self._after_turn: Callable[[], None] | None = None
-        self._unsaved_text = False
+        self._options = settings.load_options
         self._quit_armed = 0.0
-        self._errors: dict[str, str] = {}
         self._left: bool | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen from top to bottom."""
         yield TitleBar(id="title")
-        yield ChatLog(id="log")
-        with Horizontal(id="prompt-row"):
-            yield Label(">", id="prompt-mark")
-            yield PromptInput(id="prompt")
+        with Horizontal(id="middle"):
+            yield ChatLog(id="log")
+            yield SidePanel(id="side")
+        prompt = PromptInput(
+            id="prompt",
+            keys=self.settings.config.keys,
+            history=PromptHistory(self.settings.history_file),
+            folder=self.settings.folder,
+        )
+        with Vertical(id="writing"):
+            yield PathCompletion(prompt, id="completion")
+            yield Label(id="attached")
+            with Horizontal(id="prompt-row"):
+                yield Label(MODE_MARKS["message"], id="prompt-mark")
+                yield prompt
         yield StatusBar(id="status")
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Show the chat, and load the model once the screen is painted."""
-        self._show_chat()
+        self.side_panel.styles.width = self.settings.config.appearance.panel_width
+        self.chat_log.reasoning_key = self.settings.config.keys.by_id()["reasoning"].shown
+        self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
+        self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
         self.set_interval(AUTOSAVE_SECONDS, self._autosave)
-        for notice in self._notices:
+        for notice in self.settings.notices:
             self.notify(notice, timeout=10, markup=False)
-        self.call_after_refresh(self._worker.start)
+        if self._options is not None:
+            self.turns.state = ChatState.LOADING
+            self.show_state()
+            self.call_after_refresh(self.load_model, self._options)
+        if self.settings.panel:
+            await self.side_panel.show_panel(self.settings.panel, focus=False)
 
-    # What the person does
+    # What the person writes
 
     @on(PromptInput.Submitted)
     def _on_submitted(self, message: PromptInput.Submitted) -> None:
         typed = message.text.strip()
-        if key := next((key for key in CHAT_KEYS if key.typed and key.typed == typed), None):
+        if message.mode == "opening":
+            self.replies.set_opening(message.text)
+        elif message.mode == "system":
+            self._add_system(message)
+        elif key := next((key for key in CHAT_KEYS if key.typed and key.typed == typed), None):
             self.call_next(self.run_action, key.action)
-        elif self._turn is not None:
-            self.prompt.give_back(message.text)
-            self.notify("The reply is not finished: Esc stops it, then Enter sends.", markup=False)
+        elif self.turns.running is not None:
+            self._give_back(message, "The reply is not finished: Esc stops it, then Enter sends.")
+        elif self.turns.state is ChatState.NO_MODEL:
+            self._give_back(message, NO_MODEL)
+        elif problems := expansion(message.text, self.settings.folder).problems:
+            self._give_back(message, f"Not sent: {problems[0].note}.")
         else:
             self.prompt.remember(message.text)
-            self._ask(message.text)
+            self.replies.ask(message.text)
+
+    @on(PromptInput.ModeChanged)
+    def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
+        self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
+        self.show_placeholder()
+
+    @on(PromptInput.CommandsRequested)
+    def _on_commands_requested(self) -> None:
+        self.app.action_command_palette()
+
+    @on(PromptInput.MessageModeRequested)
+    def _on_message_mode_requested(self) -> None:
+        self.action_message_mode()
 
     @on(PromptInput.QuitRequested)
     async def _on_quit_requested(self) -> None:
@@ -152,71 +202,129 @@ class ChatScreen(Screen[None]):
         else:
             self.chat_log.action_page_down()
 
+    @on(PromptInput.DraftChanged)
+    def _on_draft_changed(self) -> None:
+        self.show_attached(None)
+        self.desk.draft_changed()
+
+    def _give_back(self, message: PromptInput.Submitted, why: str) -> None:
+        self.prompt.give_back(message.text, message.mode)
+        self.notify(why, markup=False)
+
+    def _add_system(self, message: PromptInput.Submitted) -> None:
+        if self.turns.running is not None:
+            self._give_back(message, BUSY)
+            return
+        self.chat.conversation.add("system", message.text)
+        self.show_path()
+        self.chat_changed()
+
+    # What the keys do
+
     def action_stop(self) -> None:
-        """Stop reading or writing; the text so far stays."""
-        if self._turn is None:
+        """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        if self.turns.running is None:
             self.prompt.focus()
-        elif self.state is ChatState.LOADING:
+        elif self.turns.state is ChatState.LOADING:
             # Nothing has begun that could be waited for.
-            self._worker.stop_reply()
-            self._end_turn("interrupted", "", (), "")
+            self.turns.stop()
+            self.replies.end_turn("interrupted", "", (), "")
         else:
-            self._worker.stop_reply()
-            self._set_state(ChatState.STOPPING)
+            self.turns.stop()
+            self.show_state()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
-        if self._turn is not None:
-            self._after_turn = self.action_reroll
-            self.action_stop()
+        if self.replies.after_turn(self.action_reroll):
             return
-        before = self.chat.conversation.path()
-        reply = self.chat.begin_alternative()
-        if reply is None:
+        path = self.chat.conversation.path()
+        if not path or path[-1].role == "system":
             self.notify("There is nothing to re-roll yet: write a message first.", markup=False)
-            return
-        if before[-1].role == "bot":
-            self.chat_log.remove_from(before[-1].id)
-        self._begin(reply)
+        elif self.replies.is_free():
+            self.replies.reroll(path[-1])
+
+    def action_continue(self) -> None:
+        """Go on with the last reply where it ended."""
+        path = self.chat.conversation.path()
+        if path and path[-1].role == "bot":
+            self.replies.continue_reply(path[-1])
+        else:
+            self.notify("The last message is not the bot's: there is nothing to continue.", markup=False)
 
     def action_alternative(self, step: int) -> None:
         """Show the alternative before or after the last reply."""
-        reply = self.chat.conversation.last_reply()
-        if self._turn is not None or reply is None:
-            return
-        siblings = self.chat.conversation.siblings(reply.id)
-        place = siblings.index(reply) + step
-        if not 0 <= place < len(siblings):
-            return
-        self.chat.conversation.show(siblings[place].id)
-        self.chat_log.remove_from(reply.id)
-        shown = self.chat.conversation.path()
-        for message in shown[shown.index(siblings[place]) :]:
-            self.chat_log.append(self._entry(message))
-        self._save()
+        if (reply := self.chat.conversation.last_reply()) is not None:
+            self.show_sibling(reply, step)
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        if self._turn is not None:
-            self._after_turn = self.action_new_chat
-            self.action_stop()
-            return
-        self._save()
-        self.chat = self._begin_chat()
-        self._figures = Figures()
-        self._errors.clear()
-        self._show_chat()
-        self._show_state()
-        self.prompt.focus()
+        if not self.replies.after_turn(self.action_new_chat):
+            self._switch_chat(self.settings.begin_chat())
+
+    def action_chats(self) -> None:
+        """Show all chats."""
+        from easy_llama_tui.chat_index import ChatIndex
+        from easy_llama_tui.screens.chats_screen import ChatsScreen
+
+        self.save()
+        self._writer.flush(timeout=1.0)
+        index = ChatIndex(self.store, self.settings.index_file)
+        screen = ChatsScreen(
+            self.store,
+            index,
+            self.chat.id,
+            self._rename,
+            self.settings.folder,
+            snapshot_open=self.chat.snapshot,
+        )
+        self.app.push_screen(screen, lambda chosen: self._open_chat(chosen) if chosen else None)
+
+    def action_model(self) -> None:
+        """Choose another model."""
+        from easy_llama_tui.screens.model_screen import ModelScreen
+
+        current = Path(self.chat.model.path) if self.chat.model.path else None
+        screen = ModelScreen(
+            [Path(folder).expanduser() for folder in self.settings.config.model.folders],
+            [Path(path) for path in self.settings.recent_models],
+            current,
+        )
+        self.app.push_screen(screen, lambda path: self._change_model(path) if path else None)
+
+    async def action_panel(self, name: str) -> None:
+        """Open a panel at the side, or close it."""
+        had_keys = self.side_panel.has_focus_within
+        await self.side_panel.toggle(name)
+        if had_keys and not self.side_panel.takes_keys:
+            self.prompt.focus()
+
+    def action_fold_reasoning(self) -> None:
+        """Fold the bot's reasoning to one line, or open it."""
+        self.chat_log.reasoning_folded = not self.chat_log.reasoning_folded
+
+    def action_message_mode(self) -> None:
+        """Go through the messages."""
+        if self.chat.conversation.path():
+            self.chat_log.enter_message_mode()
+
+    def action_undo_delete(self) -> None:
+        """Bring back the message that was deleted last."""
+        self._message_actions.undo_delete()
+
+    def action_theme(self) -> None:
+        """Choose the colours."""
+        from easy_llama_tui.screens.theme_screen import ThemeScreen
+
+        self.app.push_screen(ThemeScreen())
 
     def action_interrupt(self) -> None:
         """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
         if self.prompt.selected_text:
-            self.prompt.action_copy()
+            self._copy(self.prompt.selected_text)
         elif (selected := self.get_selected_text()) is not None:
-            self.app.copy_to_clipboard(selected)
+            self._copy(selected)
             self.clear_selection()
-        elif self._turn is not None:
+        elif self.turns.running is not None:
             self.action_stop()
         elif self.prompt.text:
             self.prompt.clear()
@@ -228,7 +336,7 @@ class ChatScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self.settings.config.keys))
 
     async def action_quit(self) -> None:
         """Save and leave."""
@@ -238,61 +346,138 @@ class ChatScreen(Screen[None]):
         """End what runs, save, and free the model; return whether all of it was done in time."""
         if self._left is not None:
             return self._left
-        if self._turn is not None:
-            self._after_turn = None
-            self._worker.stop_reply()
-            self._end_turn("interrupted", "", (), "")
-        self._save()
+        if self.turns.running is not None:
+            self.turns.afterwards = None
+            self.turns.stop()
+            self.replies.end_turn("interrupted", "", (), "")
+        self.save()
         saved = self._writer.flush(timeout=5.0)
         self._writer.close(timeout=1.0)
-        self._left = self._worker.close() and saved
+        self._left = self.worker.close() and saved
         return self._left
+
+    def _copy(self, text: str) -> None:
+        async def copy() -> None:
+            result = await copy_text(text, self.app)
+            self.notify(result.notice, markup=False)
+
+        self.run_worker(copy())
+
+    # Messages, panels
+
+    @on(ChatLog.MessageKeyPressed)
+    def _on_message_key(self, message: ChatLog.MessageKeyPressed) -> None:
+        self._message_actions.do(message.action, message.message_id)
+
+    @on(ChatLog.MessageModeLeft)
+    def _on_message_mode_left(self) -> None:
+        self.prompt.focus()
+
+    @on(SidePanel.Changed)
+    def _on_panel_changed(self, message: SidePanel.Changed) -> None:
+        self.settings.panel = message.panel
+        self.desk.panel_changed(message.panel)
+
+    @on(FormatPanel.FormatHighlighted)
+    def _on_format_highlighted(self, message: FormatPanel.FormatHighlighted) -> None:
+        self.desk.highlight_format(message.name)
+
+    @on(FormatPanel.FormatChosen)
+    def _on_format_chosen(self, message: FormatPanel.FormatChosen) -> None:
+        self.desk.choose_format(message.name)
+
+    @on(SamplerPanel.SettingsChanged)
+    def _on_settings_changed(self, message: SamplerPanel.SettingsChanged) -> None:
+        self.desk.change_sampler(message.preset_name, message.settings)
+
+    @on(SamplerPanel.PresetSaved)
+    def _on_preset_saved(self, message: SamplerPanel.PresetSaved) -> None:
+        self.desk.save_own_preset(message.preset_name, message.settings)
+
+    @on(SamplerPanel.PresetDeleted)
+    def _on_preset_deleted(self, message: SamplerPanel.PresetDeleted) -> None:
+        self.desk.delete_own_preset(message.preset_name)
+
+    @on(ContextPanel.PolicyChosen)
+    def _on_policy_chosen(self, message: ContextPanel.PolicyChosen) -> None:
+        self.desk.change_policy(message.policy)
+
+    @on(ContextPanel.PinToggled)
+    def _on_pin_toggled(self, message: ContextPanel.PinToggled) -> None:
+        if message.message_id != DRAFT:
+            self._message_actions.pin(message.message_id)
+
+    @on(ContextPanel.MessageChosen)
+    def _on_message_chosen(self, message: ContextPanel.MessageChosen) -> None:
+        if message.message_id != DRAFT:
+            self.chat_log.enter_message_mode(message.message_id)
+
+    @on(CandidatesPanel.CountChanged)
+    def _on_count_changed(self, message: CandidatesPanel.CountChanged) -> None:
+        self.desk.change_count(message.count)
 
     # What the engine does
 
     @on(LoadProgress)
     def _on_load_progress(self, message: LoadProgress) -> None:
-        self._load_share = message.share
-        self._show_state()
+        self.turns.load_share = message.share
+        self.show_state()
 
     @on(ModelReady)
     def _on_model_ready(self, message: ModelReady) -> None:
-        self._model = message.model
+        self.turns.loaded(message.model)
         for notice in message.model.notices:
             self.notify(notice, timeout=10, markup=False)
-        self._set_state(ChatState.IDLE if self._turn is None else ChatState.READING)
+        self.post_message(self.ModelUsed(Path(self.chat.model.path)))
+        self.show_state()
         self._show_title()
-
-    @on(PromptRead)
-    def _on_prompt_read(self, message: PromptRead) -> None:
-        if self._is_current(message.request_id):
-            self._figures = message.figures
-            self._show_state()
-
-    @on(ReplyText)
-    def _on_reply_text(self, message: ReplyText) -> None:
-        if not self._is_current(message.request_id):
-            return
-        self._figures = message.figures
-        reply = self._reply()
-        reply = self.chat.conversation.update(reply.id, content=reply.content + message.text)
-        self._unsaved_text = True
-        if self.state is ChatState.READING:
-            self.state = ChatState.GENERATING
-        self.chat_log.update(self._entry(reply))
-        self._show_state()
-
-    @on(ReplyEnded)
-    def _on_reply_ended(self, message: ReplyEnded) -> None:
-        if self._is_current(message.request_id):
-            self._figures = message.figures
-            self._end_turn(message.finish, message.text, message.ids, message.error)
+        self.desk.show_chat()
+        self.desk.look()
 
     @on(ModelFailed)
     def _on_model_failed(self, message: ModelFailed) -> None:
-        if self._turn is not None:
-            self._end_turn("error", "", (), message.reason)
+        if self.turns.running is not None:
+            self.replies.end_turn("error", "", (), message.reason)
+        self.turns.failed()
+        self.show_state()
+        self._show_title()
         self.post_message(self.EngineFailed(message.reason))
+
+    @on(WindowFitted)
+    def _on_window_fitted(self, message: WindowFitted) -> None:
+        if self.turns.is_current(message.request_id):
+            self.set_window(message.window)
+            self.replies.on_window(message)
+
+    @on(PromptRead)
+    def _on_prompt_read(self, message: PromptRead) -> None:
+        if self.turns.is_current(message.request_id):
+            self.turns.figures = message.figures
+            self.show_state()
+
+    @on(CandidatesSeen)
+    def _on_candidates_seen(self, message: CandidatesSeen) -> None:
+        if self.turns.is_current(message.request_id):
+            self.desk.show_candidates(message.distribution)
+
+    @on(ReplyText)
+    def _on_reply_text(self, message: ReplyText) -> None:
+        if self.turns.is_current(message.request_id):
+            self.replies.on_text(message)
+
+    @on(ReplyEnded)
+    def _on_reply_ended(self, message: ReplyEnded) -> None:
+        if self.turns.is_current(message.request_id):
+            self.replies.on_ended(message)
+
+    @on(ReplyRefused)
+    def _on_reply_refused(self, message: ReplyRefused) -> None:
+        if self.turns.is_current(message.request_id):
+            self.replies.on_refused(message)
+
+    @on(Inspected)
+    def _on_inspected(self, message: Inspected) -> None:
+        self.desk.show_inspection(message.inspection)
 
     @on(SaveFailed)
     def _on_save_failed(self, message: SaveFailed) -> None:
@@ -302,132 +487,204 @@ class ChatScreen(Screen[None]):
     def _on_chat_saved(self) -> None:
         self.status_bar.problem = ""
 
-    # A turn
+    # Models and chats
 
-    def _ask(self, text: str) -> None:
-        last = self.chat.conversation.last_reply()
-        reply = self.chat.ask(text)
-        if last is not None:
-            self.chat_log.update(self._entry(last))  # it is not the last any more
-        self.chat_log.append(self._entry(self.chat.conversation.path()[-2]))
-        self._begin(reply)
+    def load_model(self, options: LoadOptions) -> None:
+        """Load a model in place of the one that is loaded."""
+        self._options = options
+        self.turns.load(options)
+        self.show_state()
+        self._show_title()
 
-    def _begin(self, reply: Message) -> None:
-        self._requests += 1
-        self._turn = _Turn(self._requests, reply.id)
-        self._figures = Figures()
-        self._worker.reply(
-            self._requests,
-            ReplyRequest(
-                turns=self.chat.conversation.turns(before=reply.id),
-                format=self.chat.format,
-                sampler=self.chat.sampler_for(reply),
-            ),
-        )
-        if self.state is not ChatState.LOADING:
-            self.state = ChatState.READING
-        self.chat_log.append(self._entry(reply))
-        self.chat_log.scroll_to_end_now()
-        self._save()
-        self._show_state()
+    def _change_model(self, path: Path) -> None:
+        if self.replies.after_turn(lambda: self._change_model(path)):
+            return
+        try:
+            summary = read_summary(path)
+        except (EasyLlamaError, OSError) as error:
+            self.notify(str(error), severity="error", timeout=10, markup=False)
+            return
+        self.chat.model = ModelReference(str(path), summary.display_name)
+        options = self._options or self.settings.load_options or LoadOptions(path)
+        self.load_model(replace(options, path=path))
+        self.refresh_entries()
+        self.chat_changed()
 
-    def _end_turn(self, finish: Finish, text: str, ids: tuple[int, ...], error: str) -> None:
-        """End the turn, however it ended: keep the text, go idle, save."""
-        reply = self._reply()
-        self._turn = None
-        reply = self.chat.conversation.update(reply.id, content=reply.content + text, finish=finish, ids=ids)
-        if error:
-            self._errors[reply.id] = error
-        if self.state is not ChatState.LOADING:
-            self.state = ChatState.IDLE
-        self.chat_log.update(self._entry(reply))
-        self._save()
-        self._show_state()
-        next_step, self._after_turn = self._after_turn, None
-        if next_step is not None:
-            next_step()
+    def _open_chat(self, chosen: str | Path) -> None:
+        if self.replies.after_turn(lambda: self._open_chat(chosen)):
+            return
+        try:
+            chat = Chat.from_session(self.store.load(str(chosen)))
+        except SessionError as error:
+            self.notify(str(error), severity="error", timeout=10, markup=False)
+            return
+        self._switch_chat(chat)
 
-    def _is_current(self, request_id: int) -> bool:
-        return self._turn is not None and self._turn.request_id == request_id
+    def _switch_chat(self, chat: Chat) -> None:
+        self.save()
+        before, self.chat = self.chat.model, chat
+        self.turns.figures = Figures()
+        self.turns.window = EVERYTHING
+        self.replies.forget()
+        self._message_actions.forget()
+        if self.turns.model is not None or self.turns.state is ChatState.LOADING:
+            # The model that is loaded goes on with any chat; F3 brings another.
+            chat.model = before
+        self.show_chat()
+        self.prompt.focus()
+        self.desk.show_chat()
+        self.desk.look()
 
-    def _reply(self) -> Message:
-        assert self._turn is not None
-        return self.chat.conversation.get(self._turn.reply_id)
+    def _rename(self, title: str) -> None:
+        self.chat.rename(title)
+        self.chat_changed()
 
     # Saving
 
-    def _save(self) -> None:
-        self._unsaved_text = False
-        if self.chat.has_messages:
+    def chat_changed(self) -> None:
+        """Save the chat, and show what depends on its choices."""
+        self.save()
+        self._show_title()
+        self.show_state()
+        self.desk.look_soon()
+
+    def save(self) -> None:
+        """Save the chat as it is now."""
+        self.replies.has_unsaved_text = False
+        if self.chat.is_worth_saving:
             self._writer.submit(self.chat.snapshot())
 
     def _autosave(self) -> None:
-        if self._unsaved_text:
-            self._save()
+        if self.replies.has_unsaved_text:
+            self.save()
 
     # Showing
 
-    def _set_state(self, state: ChatState) -> None:
-        self.state = state
-        self._show_state()
-
-    def _show_chat(self) -> None:
-        path = self.chat.conversation.path()
-        self.chat_log.set_entries([self._entry(message) for message in path])
-        self.prompt.set_history([message.content for message in path if message.role == "user"])
+    def show_chat(self) -> None:
+        """Show another chat."""
+        self.show_path()
         self._show_title()
-        self._show_state()
+        self.show_state()
+        self.show_placeholder()
+
+    def show_path(self, *, without: Message | None = None) -> None:
+        """Show the messages of the shown path, up to one that is about to be written."""
+        path = self.chat.conversation.path()
+        self.chat_log.set_entries([self.entry(message) for message in path if message is not without])
+
+    def show_sibling(self, message: Message, step: int) -> None:
+        """Show the alternative before or after a message."""
+        siblings = self.chat.conversation.siblings(message.id)
+        place = siblings.index(message) + step
+        if not 0 <= place < len(siblings):
+            return
+        if self.turns.running is not None:
+            self.notify(BUSY, markup=False)
+            return
+        in_message_mode = self.chat_log.cursor_id is not None
+        self.chat.conversation.show(siblings[place].id)
+        self.show_path()
+        if in_message_mode:
+            self.chat_log.enter_message_mode(siblings[place].id)
+        self.chat_changed()
+
+    def set_window(self, window: Window) -> None:
+        """Dim what the model does not read."""
+        changed = window.outside != self.turns.window.outside
+        self.turns.window = window
+        if changed:
+            self.refresh_entries()
+
+    def refresh_entries(self) -> None:
+        """Show again what is said about messages beside their text."""
+        for shown in self.chat_log.entries:
+            entry = self.entry(self.chat.conversation.get(shown.id))
+            if entry != shown:
+                self.chat_log.update(entry)
+
+    def show_attached(self, tokens: int | None) -> None:
+        """Show the files that the draft attaches, and what it costs where that is known."""
+        notes = [attachment.note for attachment in self.prompt.attachments]
+        if notes and tokens:
+            notes.append(f"{tokens:,} tokens with the message")
+        label = self.query_one("#attached", Label)
+        label.display = bool(notes)
+        label.update(Content(printable(" · ".join(notes))))
+
+    def show_usage(self, inspection: Inspection) -> None:
+        """Show how full the context is."""
+        self.title_bar.context_used = inspection.window.tokens or None
 
     def _show_title(self) -> None:
-        own = self._model.format_label if self._model else "chat template"
+        model = self.turns.model
+        own = model.format_label if model else "chat template"
         quantisation = split_file_name(Path(self.chat.model.path).name).quantisation or ""
         self.title_bar.description = (
-            f"{self.chat.model.name} {quantisation}".rstrip(),
+            f"{self.chat.model.name} {quantisation}".strip() or "no model",
             own if self.chat.format == OWN_FORMAT else self.chat.format,
             self.chat.preset_name,
         )
-        self.title_bar.context_length = self._model.context_length if self._model else None
+        self.title_bar.context_length = model.context_length if model else None
 
-    def _show_state(self) -> None:
+    def show_state(self) -> None:
+        """Show what goes on, and the keys that matter now."""
         self.status_bar.activity = activity(
-            self.state,
-            self._figures,
+            self.turns.state,
+            self.turns.figures,
             model=self.chat.model.name,
-            loaded=self._load_share,
-            waiting=self._turn is not None,
+            loaded=self.turns.load_share,
+            waiting=self.turns.running is not None,
         )
+        keys = self.settings.config.keys.by_id()
         self.status_bar.keys = (
             *self._keys_of_the_moment(),
-            ("F1", "help"),
-            ("^P", "commands"),
-            ("^Q", "quit"),
+            (keys["help"].hint, "help"),
+            (keys["commands"].hint, "commands"),
+            (keys["quit"].hint, "quit"),
         )
-        self.title_bar.context_used = self._figures.context_used or None
-        self.prompt.placeholder = "" if self.chat.has_messages else "Write a message; Enter sends it"
+        if used := self.turns.figures.context_used:
+            self.title_bar.context_used = used
+
+    def show_placeholder(self) -> None:
+        """Show in the empty prompt what it is for."""
+        hint = "" if self.chat.has_messages else MODE_HINTS["message"]
+        self.prompt.placeholder = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
 
     def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
-        if self._turn is not None:
-            return (("Esc", "stop"),)
+        keys = self.settings.config.keys.by_id()
+        if self.turns.running is not None:
+            return ((keys["stop"].hint, "stop"),)
+        if self.turns.state is ChatState.NO_MODEL:
+            return ((keys["model"].hint, "model"),)
         path = self.chat.conversation.path()
         if not path or path[-1].role == "system":
             return ()
+        reroll = (keys["reroll"].hint, "re-roll")
         if len(self.chat.conversation.siblings(path[-1].id)) > 1:
-            return (("^R", "re-roll"), ("Alt+←→", "alternatives"))
-        return (("^R", "re-roll"),)
+            return (reroll, ("Alt+←→", "alternatives"))
+        return (reroll,)
 
-    def _entry(self, message: Message) -> ChatEntry:
+    def entry(self, message: Message) -> ChatEntry:
+        """Return how a message is shown."""
         conversation = self.chat.conversation
         siblings = conversation.siblings(message.id)
-        streaming = self._turn is not None and self._turn.reply_id == message.id
-        names = {"user": "You", "system": "System", "bot": self.chat.model.name}
+        running = self.turns.running
+        streaming = running is not None and running.reply_id == message.id
+        names = {"user": "You", "system": "System", "bot": self.chat.model.name or "Bot"}
+        note = (
+            ""
+            if streaming
+            else ending(message, self.replies.errors.get(message.id), is_last=message.id == conversation.head)
+        )
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note=""
-            if streaming
-            else ending(message, self._errors.get(message.id), is_last=message.id == conversation.head),
+            note=note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
+            outside=message.id in self.turns.window.outside,
+            pinned=message.pinned,
+            begins_in_reasoning=message.id in self.replies.begun_in_reasoning,
         )

@@ -9,7 +9,16 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from easy_llama_tui.keymap import CHAT_KEYS, NOTES, PROMPT_KEYS
+from easy_llama_tui.keymap import NOTES, Key, KeyBindings
+
+_HEADINGS = {
+    "prompt": "Writing",
+    "chat": "The chat",
+    "app": "Everywhere",
+    "messages": "Among the messages (↑ in an empty prompt)",
+    "log": "In the chat's text",
+}
+"""What the help calls the places where keys work, in its order."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -19,23 +28,36 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close the help", show=False)
     ]
 
+    def __init__(self, keys: KeyBindings) -> None:
+        """Show these keys."""
+        super().__init__()
+        self._keys = keys
+
     def compose(self) -> ComposeResult:
         """Show the keys in one column that scrolls."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "Esc closes"
-            yield Static(_keys(), id="help-keys")
+            yield Static(_listing(self._keys), id="help-keys")
 
 
-def _keys() -> Content:
-    rows = [(key.shown, key.description) for key in PROMPT_KEYS]
-    rows += NOTES
-    rows += [
-        (key.shown, f"{key.description}{f'  (or type {key.typed})' if key.typed else ''}")
-        for key in CHAT_KEYS
-    ]
-    width = max(len(keys) for keys, _ in rows) + 2
-    return Content("\n").join(
-        Content.assemble((keys.ljust(width), "bold $footer-key-foreground"), meaning)
-        for keys, meaning in rows
-    )
+def _listing(bindings: KeyBindings) -> Content:
+    contexts = bindings.contexts()
+    places = {place: contexts[place] for place in _HEADINGS if place in contexts}
+    width = max(len(_how(key)) for keys in places.values() for key in keys) + 2
+    lines: list[Content] = []
+    for place, keys in places.items():
+        lines += [Content(""), Content.styled(_HEADINGS[place], "bold")]
+        lines += [_line(_how(key), key.description, width) for key in keys]
+        if place == "prompt":
+            lines += [_line(how, what, width) for how, what in NOTES]
+    return Content("\n").join(lines[1:])
+
+
+def _how(key: Key) -> str:
+    """Return the keys of an action, and what can be typed instead."""
+    return " or ".join(part for part in (key.shown, key.typed) if part)
+
+
+def _line(how: str, what: str, width: int) -> Content:
+    return Content.assemble((how.ljust(width), "bold $footer-key-foreground"), what)

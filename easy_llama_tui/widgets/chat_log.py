@@ -1,77 +1,53 @@
-"""The chat: its messages one below the other, the last of them while it is being written.
-
-One widget draws all of it, line by line. Only messages that come into view are laid out (see
-`message_column`), and while one is written only its last block is laid out again (see `markdown_lines`).
-The first row that is visible, `_top`, is what everything else follows from; Textual's `scroll_y` and
-`virtual_size` mirror it for the scrollbar.
-"""
+"""The chat: what is said in it, and the message mode, in which keys are for one message."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from time import monotonic
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar
 
-from textual.binding import Binding, BindingType
-from textual.events import Click
-from textual.geometry import Region, Size
+from textual.binding import BindingType
+from textual.events import Blur, Key
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.selection import Selection
-from textual.strip import Strip
-from textual.widget import Widget
 
-from easy_llama_tui.code_lines import preload_lexers
-from easy_llama_tui.widgets.chat_selection import clicked, selected_text
-from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES, chat_styles, component_style
-from easy_llama_tui.widgets.message_column import MessageColumn, Place
-from easy_llama_tui.widgets.message_view import ChatEntry, ChatStyles, Layout, MessageView
-from easy_llama_tui.widgets.row_painter import RowPainter
+from easy_llama_tui.keymap import LOG_KEYS, MESSAGE_KEYS
+from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES
+from easy_llama_tui.widgets.message_cursor import nearest_seen, step, view_of
+from easy_llama_tui.widgets.message_scroll import Anchor, MessageScroll
+from easy_llama_tui.widgets.message_view import ChatEntry
 
-if TYPE_CHECKING:
-    from textual.timer import Timer
-
-_FRAME = 0.04
-"""Seconds between two layouts of text that is being written."""
-_SHARE = 6
-"""A layout that took long is followed by a pause of as many times its length."""
+_SCROLLING = {key.action for key in LOG_KEYS}
+_AMONG_MESSAGES = {key.action.partition("(")[0] for key in MESSAGE_KEYS}
 
 
-class _Anchor(NamedTuple):
-    """What stays where it is."""
-
-    place: Place
-    window_row: int = 0
-    """The row of the window that it is in; may be outside."""
-
-
-class ChatLog(ScrollView, can_focus=True):
+class ChatLog(MessageScroll):
     """Shows messages, and follows the last one while the reader is at the bottom.
 
-    When the reader has scrolled up, what they see stays where it is, whatever is added, changed or
-    resized; `↓ new` in the corner says that there is more below.
+    In the message mode the end is not followed: one message is marked, and keys go from one to the next, or
+    say what is to be done with it. What that is, the log does not know: it posts `MessageKeyPressed`.
     """
 
     COMPONENT_CLASSES = COMPONENT_CLASSES
     DEFAULT_CSS = CHAT_CSS
-    ALLOW_SELECT = True
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_up", "Scroll up", show=False, id="log.up"),
-        Binding("down", "scroll_down", "Scroll down", show=False, id="log.down"),
-        Binding("pageup", "page_up", "Scroll up a page", show=False, id="log.page-up"),
-        Binding("pagedown", "page_down", "Scroll down a page", show=False, id="log.page-down"),
-        Binding("home", "scroll_home", "Go to the first message", show=False, id="log.home"),
-        Binding("end", "scroll_end", "Go to the end, and follow it", show=False, id="log.end"),
-    ]
+    # The same keys scroll, or go from message to message: `check_action` tells which.
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (*MESSAGE_KEYS, *LOG_KEYS)]
 
     @dataclass
-    class Following(Message):
-        """The log begins or ceases to follow its end, or there is something below that was not seen."""
+    class CursorMoved(Message):
+        """Keys are for another message than before, or for none any more."""
 
-        following: bool
-        """Whether new text moves into view by itself."""
-        unseen: bool
-        """Whether something was added below what is visible."""
+        message_id: str | None
+
+    @dataclass
+    class MessageKeyPressed(Message):
+        """A key was pressed that is for one message."""
+
+        message_id: str
+        action: str
+        """What it asks for, as in `keymap.MESSAGE_KEYS`: "edit", "copy", "delete" …"""
+
+    @dataclass
+    class MessageModeLeft(Message):
+        """The person ended the message mode by a key, and the log still has the focus."""
 
     def __init__(
         self,
@@ -80,81 +56,15 @@ class ChatLog(ScrollView, can_focus=True):
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
-        # There are no links to light up, and looking for them would redraw all for each move of the mouse.
-        self.set_reactive(Widget.auto_links, False)
-        self._column = MessageColumn()
-        self._indices: dict[str, int] = {}
-        self._layout = Layout(80, ChatStyles())
-        self._window = Size(0, 0)
-        self._top = 0
-        self._following = True
-        self._unseen = False
-        self._placing = False
-        self._styles_outdated = True
-        self._rows = RowPainter()
-        self._waiting: dict[str, ChatEntry] = {}
-        self._timer: Timer | None = None
-        self._next_frame = 0.0
-        self.set_entries(list(entries))
-
-    # What is shown
-
-    @property
-    def entries(self) -> tuple[ChatEntry, ...]:
-        """The messages, from the top."""
-        return tuple(self._waiting.get(view.entry.id, view.entry) for view in self._column.views)
-
-    @property
-    def following(self) -> bool:
-        """Whether new text moves into view by itself."""
-        return self._following
+        self._cursor = ""
+        """The id of the message that keys are for; "" outside the message mode."""
+        super().__init__(entries, id=id, classes=classes)
 
     def set_entries(self, entries: Sequence[ChatEntry]) -> None:
         """Show other messages. The reader stays where they are if that message is still there."""
-        self._waiting.clear()
-        old = {view.entry.id: view for view in self._column.views}
-        anchor = self._anchor()
-        kept = self._column.views[anchor.place.message].entry.id if anchor else ""
-        views = [old.get(entry.id) or MessageView(entry, self._layout) for entry in entries]
-        for view, entry in zip(views, entries, strict=True):
-            if view.entry != entry:
-                view.update(entry)
-        self._column.replace(views)
-        self._indices = {entry.id: index for index, entry in enumerate(entries)}
-        self._clear_selection()
-        if anchor and kept in self._indices:
-            self._show(_Anchor(Place(self._indices[kept], anchor.place.row)))
-        else:
-            self._show(None)
-
-    def append(self, entry: ChatEntry) -> None:
-        """Add a message at the bottom."""
-        if entry.streaming:
-            preload_lexers()
-        self._apply_waiting()
-        anchor = self._anchor()
-        dirty = self._column.height
-        self._indices[entry.id] = len(self._column.views)
-        self._column.append(MessageView(entry, self._layout))
-        self._show(anchor, dirty=dirty)
-        self._note_text_in(len(self._column.views) - 1)
-
-    def update(self, entry: ChatEntry) -> None:
-        """Show another state of the message with the same id.
-
-        While it is streaming, text is shown some 25 times a second at most.
-
-        Raises:
-            KeyError: there is no such message.
-        """
-        old = self._column.views[self._indices[entry.id]].entry
-        if entry.streaming and old.streaming and self._window:
-            self._waiting[entry.id] = entry
-            self._schedule()
-        else:
-            self._waiting.pop(entry.id, None)
-            self._apply(entry)
+        cursor = self._indices.get(self._cursor)
+        super().set_entries(entries)
+        self._keep_cursor(cursor)
 
     def remove_from(self, id: str) -> None:  # noqa: A002
         """Drop the message with this id and all below it.
@@ -162,256 +72,180 @@ class ChatLog(ScrollView, can_focus=True):
         Raises:
             KeyError: there is no such message.
         """
-        index = self._indices[id]
-        self._apply_waiting()
-        for view in self._column.views[index:]:
-            del self._indices[view.entry.id]
-        anchor = self._anchor()
-        dirty = self._column.top(index)
-        self._column.truncate(index)
-        self._clear_selection()
-        self._show(anchor if anchor and anchor.place.message < index else None, dirty=dirty)
+        cursor = self._indices.get(self._cursor)
+        super().remove_from(id)
+        self._keep_cursor(cursor)
 
-    def entry_at(self, line: int) -> ChatEntry | None:
-        """Return the message that is drawn in this line of the widget, or `None` below the last one."""
-        found = self._column.line(self._top + line)
-        return self._column.views[found[0].message].entry if found else None
-
-    def scroll_to_end_now(self) -> None:
-        """Show the end, and follow it from now on."""
-        self._apply_waiting()
-        self._show(None)
-
-    # Text that is being written
-
-    def _schedule(self) -> None:
-        if self._timer is not None:
-            return
-        wait = self._next_frame - monotonic()
-        if wait <= 0:
-            self._apply_waiting()
-        else:
-            self._timer = self.set_timer(wait, self._apply_waiting)
-
-    def _apply_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self._waiting:
-            began = monotonic()
-            waiting, self._waiting = self._waiting, {}
-            for entry in waiting.values():
-                self._apply(entry)
-            ended = monotonic()
-            self._next_frame = ended + max(_FRAME, _SHARE * (ended - began))
-
-    def _apply(self, entry: ChatEntry) -> None:
-        index = self._indices[entry.id]
-        view = self._column.views[index]
-        longer = len(entry.text) > len(view.entry.text)
-        anchor, height = self._anchor(), view.height
-        first = view.update(entry)
-        if view.height != height:
-            self._column.heights_changed(index)
-        self._show(anchor, dirty=self._column.top(index) + first)
-        if longer:
-            self._note_text_in(index)
-
-    # Where the reader is
+    # What is shown, and copied
 
     @property
-    def _at_end(self) -> bool:
-        return self._top + self._window.height >= self._column.height
+    def reasoning_folded(self) -> bool:
+        """Whether what bots reason is folded to one row; what the reader sees stays in its place."""
+        return self._layout.folded
 
-    def _anchor(self) -> _Anchor | None:
-        """Return what is to stay where it is, or `None` if that is the end."""
-        if self._following or not self._column.views:
-            return None
-        return _Anchor(self._column.place(self._top))
+    @reasoning_folded.setter
+    def reasoning_folded(self, folded: bool) -> None:
+        self._change_layout(self._layout._replace(folded=folded))
 
-    def _show(self, anchor: _Anchor | None, *, dirty: int = 0) -> None:
-        """Move the window to `anchor`, or to the end; rows from `dirty` on have changed."""
-        if not self._window:
-            return
-        place, window_row = anchor or _Anchor(self._column.end, self._window.height - 1)
-        top = self._column.show(place, window_row, self._window.height)
-        moved = top != self._top
-        self._top = top
-        self._mirror()
-        first = max(0, dirty - top)
-        if moved or not first:
-            self.refresh()
-        elif first < self._window.height:
-            self.refresh(Region(0, first, self._window.width, self._window.height - first))
-        self._set_following(self._at_end, unseen=self._unseen)
+    @property
+    def reasoning_key(self) -> str:
+        """The key that folds and opens reasoning, as the reader is to see it."""
+        return self._layout.fold_key
 
-    def _mirror(self) -> None:
-        """Tell Textual's scrollbar where the window is.
+    @reasoning_key.setter
+    def reasoning_key(self, key: str) -> None:
+        self._change_layout(self._layout._replace(fold_key=key))
 
-        Setting `virtual_size` itself would lay out the whole screen for every new line.
+    def copied_text(self, message_id: str) -> str:
+        """Return the source of a message as it is shown: without folded reasoning, unless it is all.
+
+        Raises:
+            KeyError: there is no such message.
         """
-        self._placing = True
-        size = Size(self._layout.width, self._column.height)
-        if size != self.virtual_size:
-            self.set_reactive(Widget.virtual_size, size)
-            self._scroll_update(size)
-        if round(self.scroll_y) != self._top:
-            self.set_reactive(Widget.scroll_y, self._top)
-            if self.show_vertical_scrollbar:
-                self.vertical_scrollbar.position = self._top
-        self.set_reactive(Widget.scroll_target_y, self._top)
-        self._placing = False
+        self._apply_waiting()
+        return self._column.views[self._indices[message_id]].shown_text()
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow the wheel, the scrollbar and whoever else scrolls."""
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.position = new_value
-        if not self._placing and round(new_value) != self._top:
-            self._scroll_rows(round(new_value) - self._top)
+    def code_blocks(self, message_id: str) -> tuple[str, ...]:
+        """Return what is in the fenced code blocks of a message as it is shown, from the top.
 
-    def _scroll_rows(self, rows: int) -> None:
-        if not self._column.views:
+        Raises:
+            KeyError: there is no such message.
+        """
+        self._apply_waiting()
+        return self._column.views[self._indices[message_id]].code_blocks()
+
+    # The message mode
+
+    @property
+    def cursor_id(self) -> str | None:
+        """The id of the message that keys are for; `None` outside the message mode."""
+        return self._cursor or None
+
+    def enter_message_mode(self, message_id: str | None = None) -> bool:
+        """Let keys be for one message, by default the last, and take the focus.
+
+        In the message mode already, go to another message. Returns whether there is such a message.
+        """
+        self._apply_waiting()
+        if message_id is None and self._column.views:
+            message_id = self._column.views[-1].entry.id
+        if message_id not in self._indices:
+            return False
+        self._move_cursor(self._indices[message_id])
+        self.focus(scroll_visible=False)
+        return True
+
+    def leave_message_mode(self) -> None:
+        """Let keys be for the log again. The focus stays where it is."""
+        if self._cursor:
+            self._set_cursor("")
+            self._set_following(self._at_end, unseen=self._unseen)
+
+    def _move_cursor(self, index: int) -> None:
+        """Go to a message, and bring it into view where it is not all there."""
+        self._set_cursor(self._column.views[index].entry.id)
+        self._set_following(False, unseen=self._unseen)
+        if self._window and (found := view_of(self._column, index, self._top, self._window.height)):
+            self._show(Anchor(*found))
+
+    def _set_cursor(self, message_id: str) -> None:
+        if message_id == self._cursor:
             return
-        target = self._top + rows
-        if abs(rows) <= self._window.height:
-            # What was visible moves by exactly so much, however high the messages above turn out to be.
-            self._show(_Anchor(self._column.place(self._top), -rows))
-        elif target >= self.max_scroll_y:
-            self._show(None)
-        else:
-            self._show(_Anchor(self._column.place(target)))
+        for id_, selected in ((self._cursor, False), (message_id, True)):
+            if id_ in self._indices:
+                self._column.views[self._indices[id_]].set_selected(selected)
+        self._cursor = message_id
+        self.refresh()
+        self.post_message(self.CursorMoved(message_id or None))
 
-    def _note_text_in(self, message: int) -> None:
-        """Remember that there is new text at the end of a message, if that is below the window."""
-        end = self._column.top(message) + self._column.views[message].height
-        below = end > self._top + self._window.height
-        self._set_following(self._following, unseen=self._unseen or below)
-
-    def _set_following(self, following: bool, *, unseen: bool) -> None:
-        unseen = unseen and not following
-        if (following, unseen) != (self._following, self._unseen):
-            self._following, self._unseen = following, unseen
-            self.refresh(Region(0, self._window.height - 1, self._window.width, 1))
-            self.post_message(self.Following(following, unseen))
-
-    def action_scroll_up(self) -> None:
-        """Scroll up by a row."""
-        self._scroll_rows(-1)
-
-    def action_scroll_down(self) -> None:
-        """Scroll down by a row."""
-        self._scroll_rows(1)
-
-    def action_page_up(self) -> None:
-        """Scroll up by a page, less two rows that stay in view."""
-        self._scroll_rows(min(-1, 2 - self._window.height))
-
-    def action_page_down(self) -> None:
-        """Scroll down by a page, less two rows that stay in view."""
-        self._scroll_rows(max(1, self._window.height - 2))
-
-    def action_scroll_home(self) -> None:
-        """Show the first message."""
-        self._show(_Anchor(Place(0, 0)))
-
-    def action_scroll_end(self) -> None:
-        """Show the end, and follow it."""
-        self.scroll_to_end_now()
-
-    # Size and styles
-
-    def _size_updated(
-        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
-    ) -> bool:
-        # Laid out here and not on a resize event: that comes after the first frame of the new size.
-        self._placing = True
-        changed = super()._size_updated(size, virtual_size, container_size, layout)
-        self._placing = False
-        gutter = self.styles.gutter
-        window = Size(max(0, size.width - gutter.width), max(0, size.height - gutter.height))
-        if window != self._window:
-            self._resize(window)
-        return changed
-
-    def _resize(self, window: Size) -> None:
-        anchor = self._anchor()
-        self._window = window
-        self._rows.set_width(window.width, self.styles.scrollbar_size_vertical)
-        width = max(0, window.width - self.styles.scrollbar_size_vertical)
-        layout = Layout(width, self._theme_styles())
-        if layout == self._layout:
-            self._show(anchor)
-        else:
-            self._set_layout(layout, anchor)
-
-    def _theme_styles(self) -> ChatStyles:
-        if not self._styles_outdated:
-            return self._layout.styles
-        self._styles_outdated = False
-        self._rows.set_styles(
-            base=self.rich_style,
-            unseen=component_style(self, "chat-log--unseen"),
-            selection=self.screen.get_component_rich_style("screen--selection"),
-        )
-        return chat_styles(self)
-
-    def _set_layout(self, layout: Layout, anchor: _Anchor | None) -> None:
-        """Lay everything out anew; the text at `anchor` stays in the first row."""
-        same_width = layout.width == self._layout.width
-        self._layout = layout
-        if anchor and not same_width:
-            message = anchor.place.message
-            view = self._column.views[message]
-            position = view.position_of(anchor.place.row)
-            self._column.set_layout(layout)
-            anchor = _Anchor(Place(message, view.row_of(position)))
-        else:
-            self._column.set_layout(layout)
-        if not same_width:
-            self._clear_selection()
-        self._show(anchor)
-
-    def notify_style_update(self) -> None:
-        """Look at the theme again before the next frame; its component styles come after this call."""
-        super().notify_style_update()
-        self._styles_outdated = True
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows of `crop`, in the theme's present styles."""
-        if self._styles_outdated:
-            styles = self._theme_styles()
-            if styles != self._layout.styles:
-                self._set_layout(self._layout._replace(styles=styles), self._anchor())
-        return super().render_lines(crop)
-
-    # Selection
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the selected text as it was written: not wrapped, without indent and borders."""
-        return selected_text(self._column, selection), "\n"
-
-    def on_click(self, event: Click) -> None:
-        """Select a word with two clicks and a message with three; go to what is new."""
-        # Textual's own answer to several clicks is to select the whole widget.
-        event.prevent_default()
-        if self._unseen and event.y == self._window.height - 1 and self._rows.is_unseen_mark(event.x):
-            self.scroll_to_end_now()
+    def _keep_cursor(self, index: int | None) -> None:
+        """After messages were dropped, go to what is where the cursor's message was."""
+        if not self._cursor:
             return
-        found = self._column.line(self._top + event.y)
-        selection = clicked(self._column, *found, event.x, event.chain) if found else None
-        if selection is not None:
-            self.screen.selections = {self: selection}
+        if self._cursor in self._indices:
+            self._see_cursor()
+        elif self._column.views:
+            last = len(self._column.views) - 1
+            self._move_cursor(last if index is None else min(max(0, index), last))
+        else:
+            self.action_message_leave()
 
-    def _clear_selection(self) -> None:
-        if self.is_attached and self in self.screen.selections:
-            self.screen.clear_selection()
+    def _see_cursor(self) -> None:
+        """Bring the cursor's message back into view where nothing of it is left there."""
+        index = self._indices[self._cursor]
+        if self._window and nearest_seen(self._column, index, self._top, self._window.height) != index:
+            self._move_cursor(index)
 
-    # Drawing
+    @property
+    def _may_follow(self) -> bool:
+        return not self._cursor
 
-    def render_line(self, y: int) -> Strip:
-        """Return row `y` of the window."""
-        found = self._column.line(self._top + y)
-        strip = self._rows.strip(*found, self.text_selection) if found else self._rows.blank()
-        if self._unseen and y == self._window.height - 1:
-            strip = self._rows.with_unseen_mark(strip)
-        return strip
+    def _resized(self) -> None:
+        if self._cursor:
+            self._see_cursor()
+
+    def _message_clicked(self, message: int) -> None:
+        if self._cursor:
+            self._set_cursor(self._column.views[message].entry.id)
+
+    def _scrolled(self) -> None:
+        """After scrolling, never let keys be for a message that is not seen."""
+        if self._cursor and self._window:
+            index = self._indices[self._cursor]
+            index = nearest_seen(self._column, index, self._top, self._window.height)
+            self._set_cursor(self._column.views[index].entry.id)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tell whether an action can be run: some are for the message mode, some for outside it."""
+        if action in _AMONG_MESSAGES:
+            return bool(self._cursor)
+        if action in _SCROLLING:
+            return not self._cursor
+        return super().check_action(action, parameters)
+
+    def action_message_step(self, direction: int) -> None:
+        """Go to the message above (-1) or below (1), through all of one that is longer than the window."""
+        self._apply_waiting()
+        index = self._indices[self._cursor]
+        to = step(self._column, index, direction, self._top, self._window.height)
+        if to.rows:
+            self._scroll_rows(to.rows)
+        elif to.message != index:
+            self._move_cursor(to.message)
+
+    def action_message_first(self) -> None:
+        """Go to the first message."""
+        self._move_cursor(0)
+
+    def action_message_last(self) -> None:
+        """Go to the last message."""
+        self._apply_waiting()
+        self._move_cursor(len(self._column.views) - 1)
+
+    def action_message_page(self, direction: int) -> None:
+        """Scroll up (-1) or down (1) by a page, and go along where the message is left behind."""
+        if direction < 0:
+            self.action_page_up()
+        else:
+            self.action_page_down()
+
+    def action_message_key(self, action: str) -> None:
+        """Tell the screen what is to be done with the message."""
+        self.post_message(self.MessageKeyPressed(self._cursor, action))
+
+    def action_message_leave(self) -> None:
+        """End the message mode."""
+        self.leave_message_mode()
+        self.post_message(self.MessageModeLeft())
+
+    def on_key(self, event: Key) -> None:
+        """End the message mode with Esc, which elsewhere stops a reply."""
+        if self._cursor and event.key == "escape":
+            event.stop()
+            event.prevent_default()
+            self.action_message_leave()
+
+    def on_blur(self, event: Blur) -> None:
+        """End the message mode when the person goes to another widget, but not to another window."""
+        if self.app.app_focus:
+            self.leave_message_mode()

@@ -10,7 +10,7 @@ from rich.cells import get_character_cell_size
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from easy_llama_tui.display_text import Line, one_line, printable
+from easy_llama_tui.display_text import Line, one_line
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
 from easy_llama_tui.widgets.message_view import MessageView
 
@@ -35,7 +35,7 @@ def selected_text(column: MessageColumn, selection: Selection) -> str:
     for index in range(first.message, min(last.message, len(views) - 1) + 1):
         view = views[index]
         if not view.is_laid_out and first.message < index < last.message:
-            parts.append(f"{one_line(view.entry.name)}\n{printable(view.entry.text)}\n\n")
+            parts.append(f"{one_line(view.entry.name)}\n{view.shown_text()}\n\n")
             continue
         rows = range(
             first.row if index == first.message else 0,

@@ -19,6 +19,10 @@ _CSS = {
     "counter": "color: $text-muted;",
     "note": "color: $text-muted;",
     "note-bar": "color: $secondary;",
+    "outside": "color: $outside;",
+    "pinned": "color: $pinned; text-style: bold;",
+    "selected": "color: $primary; text-style: bold;",
+    "reasoning": "color: $text-muted;",
     "unseen": "color: $primary; background: $panel; text-style: bold;",
     "heading": "text-style: bold underline;",
     "subheading": "text-style: bold;",
@@ -97,6 +101,10 @@ def chat_styles(widget: Widget) -> ChatStyles:
         counter=style("counter"),
         note=style("note"),
         note_bar=style("note-bar"),
+        outside=style("outside"),
+        pinned=style("pinned"),
+        selected=style("selected"),
+        reasoning=style("reasoning"),
     )
 
 

@@ -1,26 +1,31 @@
 """One message of the chat as rows of text: what it says, who says it, and what happened to it."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from markdown_it import MarkdownIt
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from easy_llama_tui.code_lines import PLAIN
 from easy_llama_tui.display_text import Line, one_line, plain_lines, printable, wrap
-from easy_llama_tui.markdown_lines import MarkdownLines, MarkdownStyles
+from easy_llama_tui.markdown_inline import MarkdownStyles
+from easy_llama_tui.reasoning import ReasoningSplitter, may_have_reasoning, split_reasoning
+from easy_llama_tui.widgets.message_part import INDENT, PartRows, cut, indented, toned
 
-INDENT = 2
-"""Cells to the left of everything in a message."""
 MARGIN = 1
 """Cells to the right of it."""
 _NARROWEST = 16
 """A message is never laid out narrower; what does not fit is cut off."""
 CHARACTER_LIMIT = 100_000
 """Characters of one message that are shown: some 40 pages."""
+_LEAST_NAME = 8
+"""Cells that a name keeps before what else the header says is cut."""
 _BLANK = Line(())
+_FENCES = MarkdownIt("commonmark", {"html": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class ChatEntry:
     """Which alternative of how many this is, from 1; not shown where `None`."""
     streaming: bool = False
     """Whether the text is still being written."""
+    outside: bool = False
+    """Whether the model does not read it any more, as the context is too short."""
+    pinned: bool = False
+    """Whether it is kept in the context whatever else is left out."""
+    begins_in_reasoning: bool = False
+    """Whether the prompt opened the bot's reasoning, so that the text begins in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,18 @@ class ChatStyles:
     counter: Style = PLAIN
     note: Style = PLAIN
     note_bar: Style = PLAIN
+    outside: Style = PLAIN
+    """Of messages that are outside the context; its colour is that of all their text."""
+    pinned: Style = PLAIN
+    selected: Style = PLAIN
+    reasoning: Style = PLAIN
+    """Of what the bot reasons; its colour is that of all such text."""
+    outside_markdown: MarkdownStyles = field(init=False)
+    reasoning_markdown: MarkdownStyles = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outside_markdown", toned(self.markdown, self.outside))
+        object.__setattr__(self, "reasoning_markdown", toned(self.markdown, self.reasoning))
 
 
 class Layout(NamedTuple):
@@ -62,6 +85,19 @@ class Layout(NamedTuple):
     width: int
     """Cells from the left edge of the chat to its scrollbar."""
     styles: ChatStyles
+    folded: bool = True
+    """Whether reasoning is folded to one row."""
+    fold_key: str = "Ctrl+T"
+    """What folds and opens it."""
+
+
+class Position(NamedTuple):
+    """A place in a message that neither its width nor folded reasoning changes much."""
+
+    section: int
+    """The header, a part of the text, or what is below."""
+    characters: int
+    """How many visible characters of the section come before."""
 
 
 class MessageView:
@@ -69,17 +105,24 @@ class MessageView:
 
     def __init__(self, entry: ChatEntry, layout: Layout) -> None:
         self.entry = entry
+        self.selected = False
         self._layout = layout
         self._lines: list[Line] | None = None
-        self._markdown: MarkdownLines | None = None
+        self._begin()
         self._estimate = 0
+
+    def _begin(self) -> None:
+        self._splitter = ReasoningSplitter(begins_inside=self.entry.begins_in_reasoning)
+        self._parts: list[PartRows] = []
+        self._starts: list[int] = []
+        """The first row of each section."""
 
     @property
     def lines(self) -> list[Line]:
         """The rows; a row that did not change since the last time is the same object."""
         if self._lines is None:
-            self._lines = []
-            self._render(_shown(self.entry))
+            self._begin()
+            self._lines = self._render(_shown(self.entry))
         return self._lines
 
     @property
@@ -93,7 +136,7 @@ class MessageView:
         if self._lines is not None:
             return len(self._lines)
         if not self._estimate:
-            self._estimate = _estimated_height(self.entry, self._body_width)
+            self._estimate = _estimated_height(self.entry, self._body_width, self._layout.folded)
         return self._estimate
 
     def update(self, entry: ChatEntry) -> int:
@@ -107,57 +150,114 @@ class MessageView:
             return 0
         old_text, text = _shown(old), _shown(entry)
         before = self._lines
-        if text.startswith(old_text) and old.role == entry.role:
-            self._lines = list(before)
-            self._render(text[len(old_text) :])
+        if text.startswith(old_text) and _kind(old) == _kind(entry):
+            self._lines = self._render(text[len(old_text) :])
         else:
-            self._lines, self._markdown = [], None
-            self._render(text)
+            self._begin()
+            self._lines = self._render(text)
         return _first_difference(before, self._lines)
 
     def set_layout(self, layout: Layout) -> None:
-        """Use another width or other styles; the rows are made again when they are asked for."""
+        """Use another layout; the rows are made again when they are asked for."""
         self._layout = layout
-        self._lines = self._markdown = None
+        self._lines = None
         self._estimate = 0
 
-    def position_of(self, row: int) -> int:
-        """Return how many visible characters come before a row: a place that no width changes much."""
-        return sum(map(_visible_characters, self.lines[:row]))
+    def set_selected(self, selected: bool) -> None:
+        """Say in the header whether this is the message that keys are for."""
+        self.selected = selected
+        if self._lines:
+            self._lines[0] = self._header()
 
-    def row_of(self, position: int) -> int:
-        """Return the row with the visible character at `position`."""
-        for row, line in enumerate(self.lines):
-            position -= _visible_characters(line)
-            if position < 0:
+    def position_of(self, row: int) -> Position:
+        """Return the place of a row."""
+        lines = self.lines
+        section = max(0, bisect_right(self._starts, row) - 1)
+        return Position(section, sum(map(_visible_characters, lines[self._starts[section] : row])))
+
+    def row_of(self, position: Position) -> int:
+        """Return the row at a place."""
+        lines = self.lines
+        section = min(position.section, len(self._starts) - 1)
+        end = self._starts[section + 1] if section + 1 < len(self._starts) else len(lines)
+        left = position.characters
+        for row in range(self._starts[section], end):
+            left -= _visible_characters(lines[row])
+            if left < 0:
                 return row
-        return len(self.lines) - 1
+        return max(self._starts[section], end - 1)
+
+    def shown_text(self) -> str:
+        """Return the printable source of what is shown, all of it.
+
+        Folded reasoning is left out, unless there is nothing else.
+        """
+        if self.entry.role == "bot" and self._layout.folded:
+            parts = split_reasoning(printable(self.entry.text), begins_inside=self.entry.begins_in_reasoning)
+            if answers := [part.text.rstrip() for part in parts if part.kind == "answer"]:
+                return "\n\n".join(answers)
+        return printable(self.entry.text).strip("\n")
+
+    def code_blocks(self) -> tuple[str, ...]:
+        """Return what is in the fenced code blocks of the text that is shown, without the last newline."""
+        tokens = _FENCES.parse(self.shown_text())
+        return tuple(token.content.removesuffix("\n") for token in tokens if token.type == "fence")
 
     @property
     def _body_width(self) -> int:
         return max(_NARROWEST, self._layout.width - INDENT - MARGIN)
 
-    def _render(self, added: str) -> None:
-        """Bring the rows up to date after `added` was put to the end of the text."""
-        assert self._lines is not None
-        entry, styles = self.entry, self._layout.styles
-        header = self._header()
-        if self._lines[:1] != [header]:
-            self._lines[:1] = [header]
-        if entry.role == "bot":
-            if self._markdown is None:
-                self._markdown = MarkdownLines(self._body_width, styles.markdown)
-            changed = self._markdown.extend(printable(added), complete=not self._grows)
-            body = self._markdown.lines
-        else:
-            style = styles.user_text if entry.role == "user" else styles.system_text
-            changed = 0
-            body = plain_lines(printable(_shown(entry)).strip("\n"), style, self._body_width)
-        self._lines[1 + changed :] = map(_indented, body[changed:])
-        if not entry.text:
-            del self._lines[1:]
-        self._lines += map(_indented, self._below())
-        self._lines.append(_BLANK)
+    def _render(self, added: str) -> list[Line]:
+        """Return the rows after `added` was put to the end of the text."""
+        lines = [self._header()]
+        self._starts = [0]
+        if self.entry.role == "bot":
+            for part in self._bot_parts(added):
+                self._starts.append(len(lines))
+                if len(lines) > 1:
+                    lines.append(_BLANK)
+                lines += part.rows
+        elif self.entry.text:
+            self._starts.append(1)
+            lines += map(indented, self._plain_lines())
+        self._starts.append(len(lines))
+        lines += map(indented, self._below(has_text=len(lines) > 1))
+        lines.append(_BLANK)
+        return lines
+
+    def _bot_parts(self, added: str) -> list[PartRows]:
+        """Bring the parts of a bot's text up to date."""
+        layout, styles = self._layout, self._layout.styles
+        self._splitter.extend(printable(added), complete=not self._grows)
+        parts = self._splitter.parts
+        for index, part in enumerate(parts):
+            if index < len(self._parts) and not self._parts[index].continues_with(part):
+                del self._parts[index:]
+            if index == len(self._parts):
+                markdown = (
+                    styles.outside_markdown
+                    if self.entry.outside
+                    else styles.reasoning_markdown
+                    if part.kind == "reasoning"
+                    else styles.markdown
+                )
+                fold = styles.outside if self.entry.outside else styles.reasoning
+                self._parts.append(PartRows(part, self._body_width, markdown, fold))
+            self._parts[index].show(
+                part,
+                grows=self._grows and index == len(parts) - 1,
+                folded=layout.folded,
+                key=layout.fold_key,
+            )
+        del self._parts[len(parts) :]
+        return self._parts
+
+    def _plain_lines(self) -> list[Line]:
+        styles, entry = self._layout.styles, self.entry
+        style = styles.user_text if entry.role == "user" else styles.system_text
+        if entry.outside:
+            style = style + styles.outside
+        return plain_lines(printable(_shown(entry)).strip("\n"), style, self._body_width)
 
     @property
     def _grows(self) -> bool:
@@ -167,26 +267,33 @@ class MessageView:
         styles, entry = self._layout.styles, self.entry
         style = {"user": styles.user_name, "bot": styles.bot_name, "system": styles.system_name}[entry.role]
         counter = "‹ {}/{} ›".format(*entry.alternative) if entry.alternative else ""
-        name = one_line(entry.name)
         room = self._body_width - (len(counter) + 1 if counter else 0)
-        if cell_len(name) > room:
-            name = set_cell_size(name, room - 1).rstrip() + "…"
+        labels = [("pinned", styles.pinned)] if entry.pinned else []
+        labels += [("outside the context", styles.outside)] if entry.outside else []
+        labels += [("selected", styles.selected)] if self.selected else []
+        for_labels = sum(len(label) + 3 for label, _ in labels)
+        name = cut(one_line(entry.name), max(room - for_labels, min(room, _LEAST_NAME)))
         segments = [Segment(" " * INDENT), Segment(name, style)]
+        used = cell_len(name)
+        for label, label_style in labels:
+            label = cut(f" · {label}", room - used)
+            segments.append(Segment(label, label_style))
+            used += len(label)
         if counter:
-            gap = self._body_width - cell_len(name) - len(counter)
+            gap = self._body_width - used - len(counter)
             segments += [Segment(" " * gap), Segment(counter, styles.counter)]
         return Line(tuple(segments), INDENT)
 
-    def _below(self) -> Iterator[Line]:
+    def _below(self, *, has_text: bool) -> Iterator[Line]:
         """Yield the rows between the text and the blank one at the end."""
         styles, entry = self._layout.styles, self.entry
         left_out = len(entry.text) - CHARACTER_LIMIT
         if left_out > 0:
             yield from wrap([(f"… {left_out:,} more characters", styles.note)], self._body_width)
-        if entry.streaming and not entry.text:
+        if entry.streaming and not has_text:
             yield Line((Segment("…", styles.note),))
         if entry.note:
-            if entry.text:
+            if has_text:
                 yield _BLANK
             for line in wrap([(one_line(entry.note), styles.note)], self._body_width - 2):
                 yield Line((Segment("▌ ", styles.note_bar), *line.segments), 2, line.joint)
@@ -196,10 +303,9 @@ def _shown(entry: ChatEntry) -> str:
     return entry.text[:CHARACTER_LIMIT]
 
 
-def _indented(line: Line) -> Line:
-    if not line.segments:
-        return line
-    return Line((Segment(" " * INDENT), *line.segments), line.lead + INDENT, line.joint, line.fill)
+def _kind(entry: ChatEntry) -> tuple[object, ...]:
+    """Return what a message's rows depend on besides what it says."""
+    return entry.role, entry.outside, entry.begins_in_reasoning
 
 
 def _first_difference(before: list[Line], after: list[Line]) -> int:
@@ -214,11 +320,15 @@ def _visible_characters(line: Line) -> int:
     return len(text) - text.count(" ")
 
 
-def _estimated_height(entry: ChatEntry, width: int) -> int:
+def _estimated_height(entry: ChatEntry, width: int, folded: bool) -> int:
     """Return about how many rows a message will have: quick, and close for ordinary text."""
-    text = _shown(entry)
+    text, hidden = _shown(entry), 0
+    if entry.role == "bot" and folded and (entry.begins_in_reasoning or may_have_reasoning(text)):
+        parts = split_reasoning(text, begins_inside=entry.begins_in_reasoning)
+        text = "\n\n".join(part.text.rstrip() for part in parts if part.kind == "answer")
+        hidden = 2 * sum(part.kind == "reasoning" for part in parts)
     source = text.split("\n") if text else []
     if entry.role == "bot":
         source = [line for line in source if not line.startswith("```")]
     body = sum(max(0, len(line) - 1) // width + 1 for line in source)
-    return 2 + body + (2 if entry.note else 0) + (len(entry.text) > CHARACTER_LIMIT)
+    return 2 + body + hidden + (2 if entry.note else 0) + (len(entry.text) > CHARACTER_LIMIT)

@@ -13,6 +13,8 @@ from easy_llama_tui.widgets.message_view import MARGIN
 _KEPT = 1024
 """Rows that are kept as they were drawn: what a few screens show."""
 _UNSEEN = " ↓ new "
+_MARK = "▌"
+"""Stands at the left edge of the message that keys are for."""
 
 
 class RowPainter:
@@ -21,7 +23,7 @@ class RowPainter:
     def __init__(self) -> None:
         self._width = 0
         self._scrollbar = 0
-        self._base = self._unseen = self._selection = Style()
+        self._base = self._unseen = self._mark = self._selection = Style()
         self._strips: dict[Place, tuple[Line, Strip]] = {}
 
     def set_width(self, width: int, scrollbar: int) -> None:
@@ -29,17 +31,20 @@ class RowPainter:
         self._width, self._scrollbar = width, scrollbar
         self._strips.clear()
 
-    def set_styles(self, *, base: Style, unseen: Style, selection: Style) -> None:
+    def set_styles(self, *, base: Style, unseen: Style, mark: Style, selection: Style) -> None:
         """Draw with other styles."""
-        self._base, self._unseen, self._selection = base, base + unseen, selection
+        self._base, self._unseen, self._mark, self._selection = base, base + unseen, base + mark, selection
         self._strips.clear()
 
     def blank(self) -> Strip:
         """Return a row without text."""
         return Strip.blank(self._width, self._base)
 
-    def strip(self, place: Place, line: Line, selection: Selection | None) -> Strip:
-        """Return the row at `place`; its segments tell Textual where in the text they are."""
+    def strip(self, place: Place, line: Line, selection: Selection | None, *, marked: bool) -> Strip:
+        """Return the row at `place`; its segments tell Textual where in the text they are.
+
+        `marked` says whether it is of the message that keys are for.
+        """
         drawn_line, strip = self._strips.get(place, (None, None))
         if strip is None or drawn_line is not line:
             strip = self._draw(line)
@@ -49,6 +54,8 @@ class RowPainter:
         key = row_key(place)
         if selection is not None and (span := selection.get_span(key)) is not None:
             strip = self._highlighted(strip, line, span)
+        if marked:
+            strip = Strip([Segment(_MARK, self._mark), *strip.crop(len(_MARK))], strip.cell_length)
         return strip.apply_offsets(0, key)
 
     def with_unseen_mark(self, strip: Strip) -> Strip:

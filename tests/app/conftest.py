@@ -3,7 +3,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.running_app import RunApp, Running, begin_chat
+from support.running_app import RunApp, Running, begin_chat, settings_for
 from support.scripted_engine import ScriptedEngine
 
 from easy_llama_tui.app import EzllamaApp
@@ -17,16 +17,19 @@ def store(tmp_path: Path) -> SessionStore:
 
 
 @pytest.fixture
-def run_app(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> RunApp:
+def run_app(store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunApp:
     # Each word is seen at once; how words are joined is tested by itself.
     monkeypatch.setattr("easy_llama_tui.generation.BATCH_SECONDS", 0.0)
 
     @asynccontextmanager
     async def run(
-        engine: ScriptedEngine | None = None, chat: Chat | None = None, size: tuple[int, int] = (100, 30)
+        engine: ScriptedEngine | None = None,
+        chat: Chat | None = None,
+        size: tuple[int, int] = (110, 30),
+        **changes: object,
     ) -> AsyncIterator[Running]:
         engine = engine or ScriptedEngine()
-        app = EzllamaApp(engine, store, chat or begin_chat(), begin_chat)
+        app = EzllamaApp(engine, store, chat or begin_chat(), settings_for(tmp_path, **changes))
         async with app.run_test(size=size) as pilot:
             running = Running(pilot, app, engine, store)
             yield running

@@ -11,6 +11,7 @@ from textual.events import MouseScrollDown
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from easy_llama_tui.themes import theme_variables
 from easy_llama_tui.widgets.chat_log import ChatLog
 from easy_llama_tui.widgets.message_view import CHARACTER_LIMIT, ChatEntry, ChatStyles, Layout, MessageView
 
@@ -27,6 +28,9 @@ class LogApp(App[None]):
 
     def compose(self) -> ComposeResult:
         yield self.chat_log
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return theme_variables(self.current_theme)
 
     def on_chat_log_following(self, message: ChatLog.Following) -> None:
         self.told.append((message.following, message.unseen))

@@ -44,7 +44,7 @@ async def test_a_later_turn_knows_the_earlier_ones_with_their_ids(run_app: RunAp
 async def test_typing_is_taken_and_a_message_waits_while_the_model_loads(run_app: RunApp) -> None:
     engine = ScriptedEngine(hold_loading=True)
     async with run_app(engine) as running:
-        assert running.screen.state is ChatState.LOADING
+        assert running.screen.turns.state is ChatState.LOADING
         engine.reply_with("answer")
         await running.send("early")
         assert running.said == [("user", "early"), ("bot", "")]
@@ -76,7 +76,7 @@ async def test_esc_keeps_the_partial_text_marked_in_the_data_only(run_app: RunAp
         running.engine.say("Half", " a")
         await running.send("Hello")
         await running.until(lambda: running.said[-1] == ("bot", "Half a"))
-        assert running.screen.state is ChatState.GENERATING
+        assert running.screen.turns.state is ChatState.GENERATING
         await running.pilot.press("escape")
         await running.until_state(ChatState.IDLE)
         assert running.path[-1].finish == "interrupted"
@@ -117,7 +117,7 @@ async def test_a_bug_in_the_engine_ends_the_turn_too(
         running.engine.fail(ZeroDivisionError("oh"))
         await running.send("Hello")
         await running.until(lambda: running.path and running.path[-1].finish == "error")
-        assert running.screen.state is ChatState.IDLE
+        assert running.screen.turns.state is ChatState.IDLE
         assert "ZeroDivisionError" in running.screen.chat_log.entries[-1].note
 
 
@@ -182,7 +182,7 @@ async def test_messages_of_an_older_request_are_dropped(run_app: RunApp) -> None
         running.screen.post_message(ReplyEnded(1, "error", "ghost", (), Figures(), "ghost"))
         await running.pilot.pause()
         assert running.said[-1] == ("bot", "done")
-        assert running.screen.state is ChatState.IDLE
+        assert running.screen.turns.state is ChatState.IDLE
         running.engine.say("new")
         await running.send("More")
         await running.until(lambda: running.said[-1] == ("bot", "new"))
@@ -190,7 +190,7 @@ async def test_messages_of_an_older_request_are_dropped(run_app: RunApp) -> None
         running.screen.post_message(ReplyEnded(1, "stop", "ghost", (), Figures()))
         await running.pilot.pause()
         assert running.said[-1] == ("bot", "new")
-        assert running.screen.state is ChatState.GENERATING
+        assert running.screen.turns.state is ChatState.GENERATING
 
 
 async def test_enter_while_a_reply_is_written_keeps_what_was_typed(run_app: RunApp) -> None:
@@ -283,7 +283,7 @@ async def test_a_streaming_reply_is_saved_now_and_then(
             return running.store.load(running.screen.chat.id).messages[-1].content == "still going"
 
         await running.until(lambda: running.said[-1] == ("bot", "still going") and on_disk())
-        assert running.screen.state is ChatState.GENERATING
+        assert running.screen.turns.state is ChatState.GENERATING
 
 
 async def test_a_chat_is_found_again(run_app: RunApp, store: SessionStore) -> None:
@@ -305,12 +305,25 @@ async def test_a_model_that_cannot_be_loaded_ends_the_program_with_the_reason(ru
     engine = ScriptedEngine(hold_loading=True)
     engine.load_error = ModelLoadError("tiny.gguf: refused; try another file")
     async with run_app(engine) as running:
-        await running.send("Hello")
         engine.loaded.set()
         await running.until(lambda: running.app.failure)
         assert running.app.failure == "tiny.gguf: refused; try another file"
         assert running.app.return_code == 2
-        assert running.store.load(running.screen.chat.id).messages[0].content == "Hello"
+
+
+async def test_a_chat_stays_open_where_its_model_cannot_be_loaded(run_app: RunApp) -> None:
+    engine = ScriptedEngine(hold_loading=True)
+    engine.load_error = ModelLoadError("tiny.gguf: refused; try another file")
+    async with run_app(engine) as running:
+        await running.send("Hello")
+        engine.loaded.set()
+        await running.until_state(ChatState.NO_MODEL)
+        assert running.said == [("user", "Hello"), ("bot", "")]
+        assert not running.app.failure
+        await running.send("More")
+        await running.until(lambda: running.screen.prompt.text == "More")
+        assert running.screen.status_bar.keys[0] == ("F3", "model")
+        assert (await running.saved()).messages[0].content == "Hello"
 
 
 async def test_a_save_that_fails_is_said_until_it_succeeds(
@@ -386,7 +399,8 @@ async def test_the_status_tells_the_figures(run_app: RunApp) -> None:
         await running.exchange("Hello", *["word "] * 5)
         assert "reused 0, read 20" in running.screen.status_bar.activity
         assert "first token" in running.screen.status_bar.activity
-        assert running.screen.title_bar.context_used == 25
+        # The next prompt: what was said in the format, and the opening of the next reply.
+        await running.until(lambda: running.screen.title_bar.context_used == 11)
         assert running.screen.title_bar.context_length == 4096
 
 

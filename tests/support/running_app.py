@@ -4,17 +4,21 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from textual.pilot import Pilot
 
 from easy_llama.samplers import DefaultSampling, SamplerSettings
 from easy_llama_tui.app import EzllamaApp
 from easy_llama_tui.chat import Chat
+from easy_llama_tui.config import Config
 from easy_llama_tui.conversation import Message
+from easy_llama_tui.engine import LoadOptions
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.session import ModelReference, Session
 from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.settings import Settings
 from easy_llama_tui.wording import ChatState
 from support.scripted_engine import ScriptedEngine
 
@@ -27,6 +31,21 @@ def begin_chat(sampler: SamplerSettings = DefaultSampling, system: str = "") -> 
         sampler=sampler,
         system=system,
     )
+
+
+def settings_for(folder: Path, **changes: object) -> Settings:
+    """What the app is started with; all its files are in `folder`."""
+    settings = Settings(
+        config=Config(),
+        load_options=LoadOptions(Path("/models/tiny-Q4_0.gguf")),
+        begin_chat=begin_chat,
+        presets_folder=folder / "samplers",
+        state_file=folder / "state.toml",
+        history_file=folder / "history.jsonl",
+        index_file=folder / "chats.json",
+        folder=folder,
+    )
+    return replace(settings, **changes)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -63,7 +82,7 @@ class Running:
             await asyncio.sleep(0)
 
     async def until_state(self, state: ChatState) -> None:
-        await self.until(lambda: self.screen.state is state)
+        await self.until(lambda: self.screen.turns.state is state)
 
     async def type(self, text: str) -> None:
         await self.pilot.press(*("space" if character == " " else character for character in text))
@@ -77,7 +96,7 @@ class Running:
         await self.until_state(ChatState.IDLE)
         self.engine.reply_with(*words)
         await self.send(question)
-        await self.until(lambda: self.screen.state is ChatState.IDLE and self.path[-1].finish)
+        await self.until(lambda: self.screen.turns.state is ChatState.IDLE and self.path[-1].finish)
 
     async def saved(self) -> Session:
         """The chat as it is on the disk, once all is written."""

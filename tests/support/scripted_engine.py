@@ -1,15 +1,35 @@
 """An engine that says what a test tells it to, when the test tells it to."""
 
 import queue
+import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from easy_llama import formats
 from easy_llama.errors import EasyLlamaError
-from easy_llama.events import CancelFlag, Event, Finished, FinishReason, PromptProgress, Token
-from easy_llama_tui.engine import LoadedModel, OnProgress, ReplyRequest
+from easy_llama.events import (
+    CancelFlag,
+    Candidate,
+    Candidates,
+    Distribution,
+    Event,
+    Finished,
+    FinishReason,
+    LiveSettings,
+    PromptProgress,
+    Token,
+)
+from easy_llama.prompt import Control, Turn, Written
+from easy_llama.samplers import SamplerSettings
+from easy_llama_tui.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 
 END = "<end>"
 """In a script: the model ends its turn."""
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*|\s+", text)
 
 
 def finished(reason: FinishReason, count: int) -> Finished:
@@ -26,15 +46,31 @@ def finished(reason: FinishReason, count: int) -> Finished:
     )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a reply was asked for with."""
+
+    turns: tuple[Turn, ...]
+    opening: Turn | None
+    format: str
+    sampler: SamplerSettings
+    live: LiveSettings
+    text: str
+
+
 class ScriptedEngine:
-    """A `ChatEngine` whose replies are fed word by word by the test.
+    """A `ChatEngine` whose tokens are words, and whose replies are fed word by word by the test.
 
     `say` gives the words of the reply under way (or the next), `END` ends it; `fail` raises in it. A
     `hold_loading` engine loads only when `loaded` is set.
     """
 
     def __init__(self, *, hold_loading: bool = False) -> None:
-        self.requests: list[ReplyRequest] = []
+        self.requests: list[Asked] = []
+        self.loads: list[LoadOptions] = []
+        self.context_length = 4096
+        self._turns: tuple[Turn, ...] = ()
+        self._opening: Turn | None = None
         self.loaded = threading.Event()
         if not hold_loading:
             self.loaded.set()
@@ -53,17 +89,56 @@ class ScriptedEngine:
     def fail(self, error: Exception) -> None:
         self._script.put(error)
 
-    def load(self, on_progress: OnProgress) -> LoadedModel:
+    def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
+        self.loads.append(options)
         on_progress(0.5)
         while not self.loaded.wait(0.2):
             if not on_progress(0.5):
                 raise EasyLlamaError("loading was cancelled")
         if self.load_error:
             raise self.load_error
-        return LoadedModel(context_length=4096, format_label="chat template")
+        return LoadedModel(self.context_length, format_label="chat template", cache_bytes=94_371_840)
 
-    def reply(self, request: ReplyRequest, cancel: CancelFlag) -> Iterator[Event]:
-        self.requests.append(request)
+    def render(
+        self,
+        turns: Sequence[Turn],
+        format_name: str,
+        *,
+        opening: Turn | None = None,
+        through: int | None = None,
+    ) -> RenderedPrompt:
+        self._turns, self._opening = tuple(turns), opening
+        start = [Written(opening.content)] if opening else []
+        known = formats.get("chatml" if format_name == "template" else format_name)
+        pieces = formats.build_prompt(known, turns, start)
+        if through is not None:
+            places = [
+                place
+                for place, piece in enumerate(pieces)
+                if not isinstance(piece, Control) and piece.turn == through
+            ]
+            pieces = pieces[: places[-1] + 1]
+        return RenderedPrompt(pieces, tuple(range(sum(len(_words(piece.text)) for piece in pieces))))
+
+    def places(self, prompt: RenderedPrompt) -> tuple[int, ...]:
+        return tuple(place for place, piece in enumerate(prompt.pieces) for _ in _words(piece.text))
+
+    def token_texts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(f"w{token} " for token in ids)
+
+    def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
+        return ()
+
+    def generate(
+        self,
+        prompt: RenderedPrompt,
+        format_name: str,
+        sampler: SamplerSettings,
+        cancel: CancelFlag,
+        live: LiveSettings,
+    ) -> Iterator[Event]:
+        text = "".join(piece.text for piece in prompt.pieces)
+        self.requests.append(Asked(self._turns, self._opening, format_name, sampler, live, text))
         yield PromptProgress(20, 20, 0)
         for count, word in enumerate(self._words(cancel)):
             if word is None:
@@ -72,7 +147,22 @@ class ScriptedEngine:
             if word == END:
                 yield finished("stop", count)
                 return
+            if live.candidates:
+                yield Candidates(count, self.distribution(live.candidates))
             yield Token(count, word)
+
+    def next_tokens(
+        self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
+    ) -> Distribution | None:
+        return self.distribution(count)
+
+    def distribution(self, count: int) -> Distribution:
+        rows = [
+            Candidate(7, " meow", 0.5, 0.75),
+            Candidate(8, "\n", 0.25, 0.25),
+            Candidate(9, " woof", 0.1, 0.0),
+        ]
+        return Distribution(tuple(rows[:count]), 2)
 
     def close(self) -> None:
         self.closed.set()

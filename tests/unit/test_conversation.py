@@ -1,3 +1,4 @@
+import copy
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from easy_llama.prompt import Turn
 from easy_llama_tui.conversation import Conversation, ConversationError, Message, storable_text
+from easy_llama_tui.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -104,6 +106,14 @@ class TestAdding:
         assert ids(chat.path()) == ["m1", other.id]
         assert ids(chat.siblings("m2")) == ["m2", other.id]
 
+    @pytest.mark.parametrize(("of", "role", "parent"), [("m3", "user", "m2"), ("m2", "bot", "m1")])
+    def test_an_alternative_may_say_something_at_once(self, chat, of, role, parent):
+        other = chat.add_alternative(of, "in other words")
+        assert (other.role, other.content, other.parent) == (role, "in other words", parent)
+        assert (other.finish, other.ids, other.pinned) == (None, (), False)
+        assert chat.path()[-1] is other
+        assert ids(chat.siblings(of)) == [of, other.id]
+
     def test_ids_go_on_after_those_of_a_file(self):
         conversation = Conversation([message("m7"), message("greeting", "m7"), message("m" + "9" * 5000)])
         assert conversation.add("user", "next").id == "m8"
@@ -130,6 +140,40 @@ class TestUpdating:
     def test_an_unknown_message_cannot_be_updated(self, chat):
         with pytest.raises(ConversationError, match="'m99'"):
             chat.update("m99", content="")
+
+
+class TestPinning:
+    def test_a_message_is_pinned_and_let_go(self, chat):
+        assert not chat.get("m2").pinned
+        assert chat.set_pinned("m2", True) is chat.get("m2")
+        assert [one.pinned for one in chat.path()] == [False, True, False, False]
+        assert (chat.get("m2").content, chat.get("m2").ids, chat.head) == ("woof!", (7, 8), "m4")
+        assert not chat.set_pinned("m2", False).pinned
+
+    def test_other_text_leaves_it_pinned(self, chat):
+        chat.set_pinned("m2", True)
+        assert chat.update("m2", content="arf").pinned
+
+    def test_an_unknown_message_cannot_be_pinned(self, chat):
+        with pytest.raises(ConversationError, match="'m99'"):
+            chat.set_pinned("m99", True)
+
+    def test_the_turn_of_a_pinned_message_is_pinned(self, chat):
+        chat.set_pinned("m3", True)
+        assert [(one.messages, one.pinned) for one in chat.turns()] == [
+            (("m1",), False),
+            (("m2",), False),
+            (("m3",), True),
+            (("m4",), False),
+        ]
+
+    @pytest.mark.parametrize("pinned", ["m1", "m3"])
+    def test_one_pinned_message_holds_the_turn_that_it_shares(self, pinned):
+        chat = Conversation([message("m1"), message("m2", "m1", "bot"), message("m3", "m2", content="well?")])
+        chat.set_pinned(pinned, True)
+        (only,) = chat.turns()
+        assert (only.messages, only.pinned) == (("m1", "m3"), True)
+        assert only.turn == Turn("user", "\n\nwell?")
 
 
 class TestShowing:
@@ -185,7 +229,7 @@ class TestShowing:
 
 class TestTurns:
     def test_the_shown_path_becomes_turns_with_their_token_ids(self, chat):
-        assert chat.turns() == (
+        assert tuple(one.turn for one in chat.turns()) == (
             Turn("user", "woof?"),
             Turn("bot", "woof!", (7, 8)),
             Turn("user", "and the cat?"),
@@ -193,12 +237,12 @@ class TestTurns:
         )
 
     def test_what_leads_up_to_a_reply_does_not_hold_it(self, chat):
-        assert [turn.content for turn in chat.turns(before="m4")] == ["woof?", "woof!", "and the cat?"]
+        assert [one.turn.content for one in chat.turns(before="m4")] == ["woof?", "woof!", "and the cat?"]
         assert chat.turns(before="m1") == ()
 
     def test_a_message_that_is_not_shown_has_its_own_past(self, chat):
         chat.add("user", "moo?", parent=None)
-        assert [turn.content for turn in chat.turns(before="m3")] == ["woof?", "woof!"]
+        assert [one.turn.content for one in chat.turns(before="m3")] == ["woof?", "woof!"]
 
     def test_the_last_reply_is_the_one_that_is_shown(self, chat):
         assert chat.last_reply().id == "m4"
@@ -212,7 +256,7 @@ class TestTurns:
 
 class TestRemoving:
     def test_all_below_goes_and_the_path_ends_at_the_parent(self, chat):
-        assert ids(chat.remove("m2")) == ["m2", "m3", "m4"]
+        assert ids(chat.remove("m2").messages) == ["m2", "m3", "m4"]
         assert ids(chat.path()) == ["m1"]
         assert chat.children("m1") == ()
         with pytest.raises(ConversationError, match="'m3'"):
@@ -250,6 +294,71 @@ class TestRemoving:
         assert chat.add("user", "again").id == "m5"
 
 
+class TestPuttingBack:
+    def test_it_is_as_it_was(self, chat):
+        before = state_of(chat)
+        removed = chat.remove("m2")
+        assert state_of(chat) != before
+        chat.put_back(removed)
+        assert state_of(chat) == before
+        assert chat.get("m4").ids == (9,)
+
+    def test_an_alternative_comes_back_to_its_place(self, chat):
+        second = chat.add_alternative("m2", "arf").id
+        third = chat.add_alternative("m2", "ruff").id
+        chat.show(second)
+        chat.put_back(chat.remove(second))
+        assert ids(chat.siblings("m2")) == ["m2", second, third]
+        assert chat.head == second
+
+    def test_what_was_written_meanwhile_is_kept(self, chat):
+        removed = chat.remove("m3")
+        added = chat.add("user", "and the cow?").id
+        chat.put_back(removed)
+        assert ids(chat.siblings("m3")) == ["m3", added]
+        assert ids(chat.messages) == ["m1", "m2", "m3", "m4", added]
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
+
+    def test_what_was_not_shown_comes_back_unseen(self, chat):
+        chat.add_alternative("m2", "arf")
+        removed = chat.remove("m2")
+        more = chat.add("user", "and the cow?").id
+        chat.put_back(removed)
+        assert chat.head == more
+
+    def test_alternatives_below_are_shown_as_they_were_last(self, chat):
+        older = chat.add("user", "older", parent="m2").id
+        chat.add("user", "newer", parent="m2")
+        chat.show(older)
+        chat.add("user", "anew", parent=None)
+        chat.put_back(chat.remove("m1"))
+        chat.show("m1")
+        assert chat.head == older
+
+    def test_it_comes_back_once(self, chat):
+        removed = chat.remove("m3")
+        chat.put_back(removed)
+        before = state_of(chat)
+        with pytest.raises(ConversationError, match="'m3' is there already"):
+            chat.put_back(removed)
+        assert state_of(chat) == before
+
+    def test_what_it_followed_must_be_there(self, chat):
+        reply = chat.remove("m4")
+        question = chat.remove("m3")
+        with pytest.raises(ConversationError, match="'m3'"):
+            chat.put_back(reply)
+        assert ids(chat.messages) == ["m1", "m2"]
+        chat.put_back(question)
+        chat.put_back(reply)
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
+
+    def test_all_of_it_comes_back(self, chat):
+        before = state_of(chat)
+        chat.put_back(chat.remove("m1"))
+        assert state_of(chat) == before
+
+
 class TestBuildingFromMessages:
     def test_a_parent_may_come_after_its_child(self):
         conversation = Conversation([message("m2", "m1"), message("m1")])
@@ -278,7 +387,111 @@ class TestBuildingFromMessages:
         conversation = Conversation(messages)
         assert conversation.head == f"m{count}"
         assert len(conversation.path()) == count
-        assert len(conversation.remove("m1")) == count
+        assert len(conversation.remove("m1").messages) == count
+
+
+def state_of(conversation):
+    """Return all that can be seen of a conversation, what each message would show below it included."""
+    head, path = conversation.head, conversation.path()
+    children = {one.id: conversation.children(one.id) for one in conversation.messages}
+    paths = {}
+    for one in conversation.messages:
+        again = copy.deepcopy(conversation)
+        again.show(one.id)
+        paths[one.id] = again.head
+    return conversation.messages, head, path, conversation.children(None), children, paths
+
+
+def saved_and_loaded(conversation):
+    session = Session(
+        id="chat",
+        title="",
+        named=False,
+        created=NOON,
+        updated=NOON,
+        head=conversation.head,
+        model=ModelReference("", ""),
+        format="template",
+        sampler=SamplerChoice("DefaultSampling"),
+        messages=conversation.messages,
+    )
+    again = from_toml(to_toml(session), "chat.toml")
+    return Conversation(again.messages, again.head, now=lambda: NOON)
+
+
+def grow(data, conversation, steps, actions=("add", "branch", "alternative", "show", "end_at", "pin")):
+    """Do something at random to a conversation, some times."""
+    for _ in range(steps):
+        known = ids(conversation.messages)
+        action = data.draw(st.sampled_from(actions))
+        if not known or action == "add":
+            conversation.add(data.draw(st.sampled_from(["user", "bot"])), "text", finish=None)
+            continue
+        chosen = data.draw(st.sampled_from(known))
+        match action:
+            case "branch":
+                conversation.add("user", "branch", parent=chosen)
+            case "alternative":
+                conversation.add_alternative(chosen, "in other words")
+            case "pin":
+                conversation.set_pinned(chosen, not conversation.get(chosen).pinned)
+            case _:
+                getattr(conversation, action)(chosen)
+
+
+class TestUndoing:
+    @settings(max_examples=150, deadline=None)
+    @given(st.data())
+    def test_deletions_taken_back_one_by_one_leave_no_trace(self, data):
+        conversation = Conversation(now=lambda: NOON)
+        grow(data, conversation, data.draw(st.integers(1, 14)))
+        undo = []
+        while conversation.messages and data.draw(st.booleans()):
+            before = state_of(conversation)
+            chosen = data.draw(st.sampled_from(ids(conversation.messages)))
+            undo.append((before, conversation.remove(chosen)))
+        while undo:
+            before, removed = undo.pop()
+            conversation.put_back(removed)
+            assert state_of(conversation) == before
+            loaded = saved_and_loaded(conversation)
+            assert (loaded.messages, loaded.head, loaded.path()) == before[:3]
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.data())
+    def test_what_is_done_in_between_is_kept(self, data):
+        conversation = Conversation(now=lambda: NOON)
+        grow(data, conversation, data.draw(st.integers(2, 10)))
+        undo, everything = [], {one.id: one for one in conversation.messages}
+        for _ in range(data.draw(st.integers(1, 6))):
+            if conversation.messages:
+                undo.append(conversation.remove(data.draw(st.sampled_from(ids(conversation.messages)))))
+            grow(data, conversation, data.draw(st.integers(0, 3)))
+            everything |= {one.id: one for one in conversation.messages}
+            if undo and data.draw(st.booleans()):
+                conversation.put_back(undo.pop())
+        while undo:
+            conversation.put_back(undo.pop())
+        assert {one.id: one for one in conversation.messages} == everything
+        # The numbers of the ids are the order of creation.
+        assert ids(conversation.messages) == sorted(everything, key=lambda one: int(one[1:]))
+        for one in conversation.messages:
+            assert ids(conversation.siblings(one.id)) == sorted(
+                ids(conversation.siblings(one.id)), key=lambda other: int(other[1:])
+            )
+        loaded = saved_and_loaded(conversation)
+        assert (loaded.messages, loaded.head) == (conversation.messages, conversation.head)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_a_chat_opened_again_takes_back_what_was_deleted_before(self, data):
+        conversation = Conversation(now=lambda: NOON)
+        grow(data, conversation, data.draw(st.integers(1, 10)))
+        before = state_of(conversation)[:5]
+        removed = conversation.remove(data.draw(st.sampled_from(ids(conversation.messages))))
+        again = saved_and_loaded(conversation)
+        again.put_back(removed)
+        assert state_of(again)[:5] == before
 
 
 class TestInvariants:

@@ -1,19 +1,30 @@
 """Engine events to messages, with a clock of the test's own."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from support.scripted_engine import finished
+import pytest
+from support.scripted_engine import ScriptedEngine, finished
 from textual.message import Message
 
-from easy_llama.errors import GenerationError
-from easy_llama.events import CancelFlag, Event, PromptProgress, Token
+from easy_llama.errors import ChatTemplateError, GenerationError
+from easy_llama.events import CancelFlag, Candidates, Distribution, Event, LiveSettings, PromptProgress, Token
 from easy_llama.prompt import Turn
-from easy_llama.samplers import DefaultSampling
-from easy_llama_tui.engine import LoadedModel, OnProgress, ReplyRequest
-from easy_llama_tui.generation import BATCH_SECONDS, run_reply
-from easy_llama_tui.messages import PromptRead, ReplyEnded, ReplyText
+from easy_llama.samplers import DefaultSampling, SamplerSettings
+from easy_llama_tui.context_window import PathTurn, Policy
+from easy_llama_tui.engine import RenderedPrompt
+from easy_llama_tui.generation import BATCH_SECONDS, ReplyRequest, run_reply
+from easy_llama_tui.messages import (
+    CandidatesSeen,
+    PromptRead,
+    ReplyEnded,
+    ReplyRefused,
+    ReplyText,
+    WindowFitted,
+)
 
-REQUEST = ReplyRequest((Turn("user", "Hi"),), "template", DefaultSampling)
+REQUEST = ReplyRequest((PathTurn(Turn("user", "Hi"), ("m1",)),), "template", DefaultSampling)
 
 
 class Clock:
@@ -23,30 +34,66 @@ class Clock:
         return self.now
 
 
-class TimedEngine:
-    """Yields events, each at its time."""
+class TimedEngine(ScriptedEngine):
+    """Yields events, each at its time, and knows the text of its tokens."""
 
     def __init__(self, clock: Clock, *events: tuple[float, Event | Exception]) -> None:
+        super().__init__()
         self._clock, self._events = clock, events
+        self.live: LiveSettings | None = None
+        self.prompt = ""
 
-    def load(self, on_progress: OnProgress) -> LoadedModel:
-        raise AssertionError
-
-    def reply(self, request: ReplyRequest, cancel: CancelFlag) -> Iterator[Event]:
+    def generate(
+        self,
+        prompt: RenderedPrompt,
+        format_name: str,
+        sampler: SamplerSettings,
+        cancel: CancelFlag,
+        live: LiveSettings,
+    ) -> Iterator[Event]:
+        self.live = live
+        self.prompt = "".join(piece.text for piece in prompt.pieces)
         for seconds, event in self._events:
             self._clock.now = 100.0 + seconds
             if isinstance(event, Exception):
                 raise event
             yield event
 
-    def close(self) -> None:
-        pass
+
+class TellingEngine(TimedEngine):
+    """Knows the text of the tokens of the prompt that it built last."""
+
+    words: Sequence[str] = ()
+
+    def render(
+        self,
+        turns: Sequence[Turn],
+        format_name: str,
+        *,
+        opening: Turn | None = None,
+        through: int | None = None,
+    ) -> RenderedPrompt:
+        prompt = super().render(turns, format_name, opening=opening, through=through)
+        self.words = [word for piece in prompt.pieces for word in re.findall(r"\s*\S+\s*|\s+", piece.text)]
+        return prompt
+
+    def token_texts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.words[token] for token in ids)
+
+
+def run_with(
+    engine: ScriptedEngine, clock: Clock, request: ReplyRequest, live: LiveSettings | None = None
+) -> list[Message]:
+    posted: list[Message] = []
+    run_reply(engine, 5, request, CancelFlag(), live or LiveSettings(), posted.append, clock)
+    return posted
 
 
 def run(*events: tuple[float, Event | Exception]) -> list[Message]:
+    """Return what is posted once it is known that the chat fits."""
     clock = Clock()
-    posted: list[Message] = []
-    run_reply(TimedEngine(clock, *events), 5, REQUEST, CancelFlag(), posted.append, clock)
+    fitted, *posted = run_with(TimedEngine(clock, *events), clock, REQUEST)
+    assert isinstance(fitted, WindowFitted) and not fitted.window.outside
     return posted
 
 
@@ -98,3 +145,133 @@ def test_an_error_after_text_keeps_it() -> None:
 def test_an_engine_that_just_stops_ends_the_turn_too() -> None:
     (last,) = run()
     assert isinstance(last, ReplyEnded) and last.finish == "error" and "without saying why" in last.error
+
+
+def test_an_error_that_nobody_thought_of_ends_the_turn_too(caplog: pytest.LogCaptureFixture) -> None:
+    *_, last = run((1, Token(1, "a")), (2, KeyError("what")))
+    assert isinstance(last, ReplyEnded) and last.finish == "error"
+    assert "KeyError" in last.error and "log file" in last.error
+    assert "a reply failed" in caplog.text
+
+
+def test_what_could_come_next_is_passed_on_in_its_place() -> None:
+    found = Distribution((), 3)
+    posted = run((0, Candidates(0, found)), (1, Token(1, "a")), (2, finished("stop", 1)))
+    assert [type(message) for message in posted] == [CandidatesSeen, ReplyText, ReplyEnded]
+    assert isinstance(posted[0], CandidatesSeen)
+    assert (posted[0].request_id, posted[0].distribution) == (5, found)
+
+
+def test_changed_settings_reach_the_engine() -> None:
+    clock, live = Clock(), LiveSettings()
+    engine = TimedEngine(clock, (1, finished("stop", 0)))
+    run_with(engine, clock, REQUEST, live)
+    assert engine.live is live
+
+
+def test_the_seed_is_told() -> None:
+    last = run((1, replace(finished("stop", 0), seed=77)))[-1]
+    assert isinstance(last, ReplyEnded) and last.seed == 77
+
+
+@pytest.mark.parametrize(
+    ("reason", "prompt", "generated", "is_full"),
+    [
+        # The last token needs no place in the context, so one more than it holds can be there.
+        ("length", 4000, 97, True),
+        ("length", 4000, 96, False),
+        ("length", 20, 50, False),
+        ("stop", 4000, 97, False),
+    ],
+)
+def test_it_is_told_when_the_context_ended_the_reply(
+    reason: str, prompt: int, generated: int, is_full: bool
+) -> None:
+    event = replace(finished(reason, 3), prompt_tokens=prompt, generated_tokens=generated)  # type: ignore[arg-type]
+    last = run((1, event))[-1]
+    assert isinstance(last, ReplyEnded)
+    assert (last.finish, last.context_is_full) == (reason, is_full)
+
+
+def exchange(number: int, words: int) -> tuple[PathTurn, PathTurn]:
+    text = " ".join([f"n{number}"] * words)
+    return (
+        PathTurn(Turn("user", text), (f"q{number}",)),
+        PathTurn(Turn("bot", text), (f"a{number}",)),
+    )
+
+
+def long_request(policy: Policy = Policy.DROP_OLDEST, **changes: object) -> ReplyRequest:
+    turns = (*exchange(1, 40), *exchange(2, 40), PathTurn(Turn("user", "And now?"), ("q3",)))
+    return ReplyRequest(turns, "template", DefaultSampling, policy, **changes)  # type: ignore[arg-type]
+
+
+def test_a_chat_that_is_too_long_goes_without_its_beginning() -> None:
+    clock = Clock()
+    engine = TimedEngine(clock, (1, finished("stop", 0)))
+    engine.context_length = 160
+    first, *_, last = run_with(engine, clock, long_request())
+    assert isinstance(first, WindowFitted) and isinstance(last, ReplyEnded)
+    assert (first.request_id, first.window.outside, first.window.fits) == (5, {"q1", "a1"}, True)
+    assert "n1" not in engine.prompt and "n2" in engine.prompt and "And now?" in engine.prompt
+
+
+def test_what_was_left_out_before_stays_out() -> None:
+    clock = Clock()
+    engine = TimedEngine(clock, (1, finished("stop", 0)))
+    engine.context_length = 220
+    without = frozenset({"q1", "a1", "q2", "a2"})
+    first = run_with(engine, clock, long_request(outside=without))[0]
+    assert isinstance(first, WindowFitted) and first.window.outside == without
+
+
+@pytest.mark.parametrize(
+    ("policy", "context", "said"),
+    [
+        (Policy.STOP, 120, r"context is full.* F9 .*Ctrl\+N"),
+        (Policy.DROP_OLDEST, 5, r"does not fit.* holds 5.*unpin"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_anything_is_read(policy: Policy, context: int, said: str) -> None:
+    clock = Clock()
+    engine = TimedEngine(clock, (1, finished("stop", 0)))
+    engine.context_length = context
+    (only,) = run_with(engine, clock, long_request(policy))
+    assert isinstance(only, ReplyRefused) and only.request_id == 5
+    assert re.search(said, only.reason)
+    assert engine.live is None
+
+
+def test_a_template_that_refuses_the_chat_ends_the_turn() -> None:
+    class Refusing(TimedEngine):
+        def render(self, *args: object, **more: object) -> RenderedPrompt:
+            raise ChatTemplateError("the template wants a user first; edit the chat")
+
+    clock = Clock()
+    (only,) = run_with(Refusing(clock), clock, REQUEST)
+    assert isinstance(only, ReplyEnded)
+    assert (only.finish, only.error) == ("error", "the template wants a user first; edit the chat")
+
+
+class TestOpenings:
+    def ids(self, engine_class: type[TimedEngine], opening: Turn | None) -> tuple[int, ...]:
+        clock = Clock()
+        engine = engine_class(clock, (1, Token(90, "!")), (2, finished("stop", 3)))
+        last = run_with(engine, clock, replace(REQUEST, opening=opening))[-1]
+        assert isinstance(last, ReplyEnded) and last.finish == "stop"
+        if opening is not None:
+            assert engine.prompt.endswith(opening.content)
+        return last.ids
+
+    def test_the_tokens_of_the_opening_come_before_those_of_the_rest(self) -> None:
+        without = self.ids(TellingEngine, None)
+        assert without == (0, 1, 2)
+        *opening, zero, one, two = self.ids(TellingEngine, Turn("bot", "Sure thing: "))
+        assert [zero, one, two] == [0, 1, 2]
+        assert len(opening) == 2 and opening[1] == opening[0] + 1
+
+    def test_where_tokens_do_not_end_with_the_opening_none_are_claimed(self) -> None:
+        assert self.ids(TimedEngine, Turn("bot", "Sure thing: ")) == ()
+
+    def test_an_empty_opening_is_none(self) -> None:
+        assert self.ids(TellingEngine, Turn("bot", "")) == (0, 1, 2)

@@ -8,9 +8,13 @@ import pytest
 from easy_llama.errors import GGUFError
 from easy_llama.samplers import GreedyDecoding, MinPSampling
 from easy_llama_tui import launch as launch_module
+from easy_llama_tui import locations, remembered
 from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.chat import Chat
-from easy_llama_tui.launch import Launch, LaunchError, demo_model, open_chat, prepare
+from easy_llama_tui.context_window import Policy
+from easy_llama_tui.engine import LoadOptions
+from easy_llama_tui.launch import Launch, LaunchError, demo_model, look_around, open_chat, prepare
+from easy_llama_tui.sampler_presets import save_preset
 from easy_llama_tui.session import ModelReference, SessionError
 from easy_llama_tui.session_store import SessionStore
 
@@ -26,10 +30,29 @@ def store(tmp_path: Path) -> SessionStore:
 def start(store: SessionStore) -> Start:
     def run(*argv: str) -> tuple[Launch, Chat]:
         arguments = build_parser().parse_args(argv)
-        launch = prepare(arguments, store)
-        return launch, open_chat(launch, arguments)
+        around = look_around()
+        launch = prepare(arguments, store, around)
+        return launch, open_chat(launch, arguments, around)
 
     return run
+
+
+def options_of(launch: Launch) -> LoadOptions:
+    assert launch.options is not None
+    return launch.options
+
+
+def configure(text: str) -> None:
+    """Write the person's configuration."""
+    path = locations.config_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_format(name: str) -> None:
+    path = locations.formats_folder() / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('user_prefix = "P: "\nbot_prefix = "C: "\n', encoding="utf-8")
 
 
 def save_chat(store: SessionStore, model_path: object, text: str = "Hello", **changes: object) -> Chat:
@@ -53,7 +76,7 @@ def test_the_options_reach_the_model_and_the_chat(start: Start, model_path: Path
         *("--threads", "3", "--format", "chatml", "--sampler", "greedydecoding", "--system", "Be brief."),
         *("--seed", "9"),
     )
-    options = launch.options
+    options = options_of(launch)
     assert (options.path, options.context_length, options.n_gpu_layers) == (model_path, 512, -1)
     assert (options.offload_kqv, options.flash_attn, options.n_threads) == (False, True, 3)
     assert (chat.format, chat.preset_name) == ("chatml", "GreedyDecoding")
@@ -64,7 +87,7 @@ def test_the_options_reach_the_model_and_the_chat(start: Start, model_path: Path
 
 def test_by_default_the_engine_and_the_model_choose(start: Start, model_path: Path) -> None:
     launch, chat = start(str(model_path))
-    options = launch.options
+    options = options_of(launch)
     assert (options.context_length, options.n_gpu_layers, options.n_threads) == (None, None, None)
     assert (chat.format, chat.preset_name, chat.sampler.seed) == ("template", "DefaultSampling", None)
     assert not chat.has_messages
@@ -76,9 +99,9 @@ def test_without_a_model_it_is_that_of_the_last_chat(
     other = store.folder.parent / "other.gguf"
     other.symlink_to(model_path)
     save_chat(store, other)
-    assert start()[0].options.path == other
+    assert options_of(start()[0]).path == other
     other.unlink()
-    assert start()[0].options.path == model_path == demo_model()
+    assert options_of(start()[0]).path == model_path == demo_model()
 
 
 def test_without_any_model_it_says_what_to_do(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +116,7 @@ def test_a_damaged_chat_does_not_keep_a_new_one_from_starting(
     chat = save_chat(store, model_path)
     path = store.folder / f"{chat.id}.toml"
     path.write_text(path.read_text().replace("[[messages]]", "[[messages"))
-    assert start()[0].options.path == model_path
+    assert options_of(start()[0]).path == model_path
 
 
 def test_a_chat_is_resumed_by_id_prefix_and_file(start: Start, store: SessionStore, model_path: Path) -> None:
@@ -106,7 +129,7 @@ def test_a_chat_is_resumed_by_id_prefix_and_file(start: Start, store: SessionSto
             "MinPSampling",
             MinPSampling,
         )
-        assert launch.options.path == model_path
+        assert options_of(launch).path == model_path
 
 
 def test_options_beside_resume_change_the_chat(start: Start, store: SessionStore, model_path: Path) -> None:
@@ -146,10 +169,18 @@ def test_a_number_out_of_range_is_refused(
     assert argv[0] in capsys.readouterr().err
 
 
-def test_a_resumed_chat_whose_model_is_gone_says_so(start: Start, store: SessionStore) -> None:
-    chat = save_chat(store, "/gone/away.gguf")
-    with pytest.raises(LaunchError, match=rf"/gone/away\.gguf.*--resume {chat.id}"):
-        start("--resume")
+@pytest.mark.parametrize("path", ["/gone/away.gguf", ""])
+def test_a_resumed_chat_whose_model_is_gone_opens_without_one(
+    start: Start, store: SessionStore, path: str
+) -> None:
+    save_chat(store, path)
+    launch, chat = start("--resume")
+    assert (launch.options, launch.model) == (None, ModelReference("", ""))
+    (notice,) = launch.notices
+    assert (path or "none was named") in notice and "F3" in notice
+    # Another model for the time being is no reason to forget which it was.
+    assert chat.model == ModelReference(path, "tiny")
+    assert [one.content for one in chat.conversation.path()] == ["Hello"]
 
 
 def test_a_resumed_chat_with_an_unknown_format_says_so(
@@ -169,3 +200,141 @@ def test_a_file_that_is_no_model_is_named(start: Start, tmp_path: Path) -> None:
     (tmp_path / "notes.gguf").write_text("hello, this is no model at all")
     with pytest.raises(GGUFError, match=r"notes\.gguf"):
         start(str(tmp_path / "notes.gguf"))
+
+
+class TestTheConfiguration:
+    CONFIG = """
+[model]
+context_length = 1024
+threads = 2
+flash_attn = true
+offload_kqv = false
+n_gpu_layers = 3
+
+[chat]
+format = "alpaca"
+sampler = "minpsampling"
+system = "Be kind."
+context_policy = "keep-first"
+"""
+
+    def test_it_is_what_new_chats_and_models_begin_with(self, start: Start, model_path: Path) -> None:
+        configure(self.CONFIG)
+        launch, chat = start(str(model_path))
+        assert launch.options == LoadOptions(
+            model_path, 1024, n_gpu_layers=3, offload_kqv=False, flash_attn=True, n_threads=2
+        )
+        assert (chat.format, chat.preset_name, chat.sampler) == ("alpaca", "MinPSampling", MinPSampling)
+        assert chat.policy is Policy.KEEP_FIRST
+        assert [one.content for one in chat.conversation.path()] == ["Be kind."]
+        assert launch.notices == ()
+
+    def test_the_command_line_comes_before_it(self, start: Start, model_path: Path) -> None:
+        configure(self.CONFIG)
+        launch, chat = start(
+            *(str(model_path), "--context-length", "256", "--threads", "1", "--format", "chatml"),
+            *("--sampler", "GreedyDecoding", "--system", "Be brief.", "--n-gpu-layers", "0"),
+        )
+        options = options_of(launch)
+        assert (options.context_length, options.n_threads, options.n_gpu_layers) == (256, 1, 0)
+        assert (options.flash_attn, options.offload_kqv) == (True, False)
+        assert (chat.format, chat.preset_name) == ("chatml", "GreedyDecoding")
+        assert [one.content for one in chat.conversation.path()] == ["Be brief."]
+
+    def test_a_chat_that_is_resumed_goes_on_as_it_was(
+        self, start: Start, store: SessionStore, model_path: Path
+    ) -> None:
+        configure(self.CONFIG.replace("minpsampling", "GreedyDecoding"))
+        save_chat(store, model_path, policy=Policy.STOP)
+        launch, chat = start("--resume")
+        assert (chat.format, chat.preset_name, chat.policy) == ("chatml", "MinPSampling", Policy.STOP)
+        assert options_of(launch).context_length == 1024
+        assert [one.role for one in chat.conversation.path()] == ["user"]
+
+    def test_its_model_comes_before_that_of_the_last_chat(
+        self, start: Start, store: SessionStore, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mine = store.folder.parent / "mine.gguf"
+        mine.symlink_to(model_path)
+        save_chat(store, model_path)
+        configure(f'[model]\npath = "{mine}"')
+        assert options_of(start()[0]).path == mine
+        assert options_of(start(str(model_path))[0]).path == model_path
+        assert options_of(start("--resume")[0]).path == model_path
+        monkeypatch.setenv("HOME", str(mine.parent))
+        configure('[model]\npath = "~/mine.gguf"')
+        launch, chat = start()
+        assert (options_of(launch).path, chat.model.path) == (mine, str(mine))
+
+    def test_a_model_in_it_that_is_gone_is_told_and_another_used(self, start: Start) -> None:
+        configure('[model]\npath = "/gone/away.gguf"')
+        launch, _ = start()
+        assert options_of(launch).path == demo_model()
+        assert "config.toml" in launch.notices[0] and "/gone/away.gguf" in launch.notices[0]
+
+    @pytest.mark.parametrize(
+        ("line", "said", "used"),
+        [
+            ('format = "chatmll"', '"chatml"', ("template", "DefaultSampling")),
+            ('sampler = "Greedy"', '"GreedyDecoding"', ("template", "DefaultSampling")),
+        ],
+    )
+    def test_a_name_in_it_that_is_not_known_is_told_and_the_default_used(
+        self, start: Start, model_path: Path, line: str, said: str, used: tuple[str, str]
+    ) -> None:
+        configure(f"[chat]\n{line}")
+        launch, chat = start(str(model_path))
+        assert (chat.format, chat.preset_name) == used
+        (notice,) = launch.notices
+        assert notice.startswith("config.toml: [chat] ") and said in notice
+
+    def test_what_is_wrong_in_it_does_not_keep_the_program_from_starting(
+        self, start: Start, model_path: Path
+    ) -> None:
+        configure("[chat\n")
+        (problem,) = look_around().problems
+        assert problem.startswith("config.toml: ") and "defaults are used" in problem
+        assert start(str(model_path))[1].format == "template"
+
+
+class TestWhatLiesAround:
+    def test_at_first_there_is_nothing(self) -> None:
+        around = look_around()
+        assert (around.problems, around.remembered) == ((), remembered.Remembered())
+        assert around.catalog.own == {}
+
+    def test_what_is_remembered_holds_where_the_configuration_says_nothing(self) -> None:
+        remembered.save(locations.state_file(), remembered.Remembered(theme="nord", candidates_count=5))
+        around = look_around()
+        assert (around.config.appearance.theme, around.config.candidates.count) == ("nord", 5)
+        configure('[appearance]\ntheme = "dracula"')
+        around = look_around()
+        assert (around.config.appearance.theme, around.config.candidates.count) == ("dracula", 5)
+        assert around.remembered.theme == "nord"
+
+    def test_own_formats_and_presets_are_found_by_name(self, start: Start, model_path: Path) -> None:
+        write_format("mine")
+        own = MinPSampling.replace(temp=0.25)
+        save_preset(locations.presets_folder(), "Calm", own)
+        _, chat = start(str(model_path), "--format", "mine", "--sampler", "calm")
+        assert (chat.format, chat.preset_name, chat.sampler) == ("mine", "Calm", own)
+        configure('[chat]\nformat = "mine"\nsampler = "Calm"')
+        _, chat = start(str(model_path))
+        assert (chat.format, chat.preset_name, chat.sampler) == ("mine", "Calm", own)
+
+    def test_a_broken_file_is_told_and_the_rest_counts(self) -> None:
+        write_format("mine")
+        (locations.formats_folder() / "broken.toml").write_text("bot_prefix = 1")
+        locations.presets_folder().mkdir(parents=True)
+        (locations.presets_folder() / "Broken.toml").write_text("temp = [")
+        around = look_around()
+        assert list(around.catalog.own) == ["mine"]
+        first, second = around.problems
+        assert "broken.toml" in first and "Broken.toml" in second
+
+    def test_a_chat_keeps_a_format_of_the_persons_own(
+        self, start: Start, store: SessionStore, model_path: Path
+    ) -> None:
+        write_format("mine")
+        save_chat(store, model_path, format="mine")
+        assert start("--resume")[1].format == "mine"

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import easy_llama_tui.session as session_module
+from easy_llama_tui.context_window import Policy
 from easy_llama_tui.conversation import Conversation, Message
 from easy_llama_tui.session import (
     ModelReference,
@@ -65,6 +66,9 @@ temp = 0.8
 seed_fixed = false
 kind = "usual"
 
+[context]
+policy = "drop-oldest"
+
 [[messages]]
 id = "m1"
 role = "user"
@@ -114,9 +118,8 @@ def sessions(draw):
         parent = draw(st.none() | st.sampled_from(names[:place])) if place else None
         role = draw(st.sampled_from(["system", "user", "bot"]))
         finishes = [None, "stop", "length", "interrupted", "error"] if role == "bot" else [None]
-        messages.append(
-            Message(name, parent, role, draw(texts), draw(times), draw(st.sampled_from(finishes)))
-        )
+        finish, pinned = draw(st.sampled_from(finishes)), draw(st.booleans())
+        messages.append(Message(name, parent, role, draw(texts), draw(times), finish, pinned=pinned))
     return Session(
         id=draw(texts),
         title=draw(texts),
@@ -127,6 +130,7 @@ def sessions(draw):
         model=ModelReference(draw(texts), draw(texts)),
         format=draw(texts),
         sampler=SamplerChoice(draw(texts), draw(sampler_values)),
+        policy=draw(st.sampled_from(Policy)),
         messages=tuple(messages),
     )
 
@@ -155,6 +159,19 @@ class TestTheFile:
         again = from_toml(to_toml(replace(SESSION, messages=(reply,), head="m1")), "chat.toml")
         assert again.messages == (reply,)
         assert again.messages[0].ids == ()
+
+    def test_a_pinned_message_is_marked_and_comes_back(self):
+        pinned = replace(SESSION.messages[0], pinned=True)
+        session = replace(SESSION, messages=(pinned, SESSION.messages[1]))
+        assert to_toml(session).count("\npinned = true\n") == 1
+        assert "pinned" not in to_toml(SESSION)
+        assert [one.pinned for one in from_toml(to_toml(session), "chat.toml").messages] == [True, False]
+
+    @pytest.mark.parametrize("policy", Policy)
+    def test_what_a_full_context_does_comes_back(self, policy):
+        session = replace(SESSION, policy=policy)
+        assert f'[context]\npolicy = "{policy.value}"\n' in to_toml(session)
+        assert from_toml(to_toml(session), "chat.toml") == session
 
     def test_numbers_that_are_not_finite_come_back(self):
         choice = SamplerChoice(
@@ -279,6 +296,11 @@ class TestReadingByHand:
             SESSION, messages=(SESSION.messages[0], replace(SESSION.messages[1], created=BEGUN))
         )
 
+    def test_a_file_of_an_older_version_leaves_out_the_oldest_messages(self):
+        older = AS_TEXT.replace('[context]\npolicy = "drop-oldest"\n\n', "")
+        assert older != AS_TEXT
+        assert from_toml(older, "chat.toml") == SESSION
+
     def test_a_file_saved_with_windows_line_ends_is_understood(self):
         assert from_toml(AS_TEXT.replace("\n", "\r\n"), "chat.toml") == SESSION
 
@@ -307,6 +329,10 @@ class TestDamage:
             ("[format]", "[[format]]", "'format'"),
             ('name = "template"', "", "[format] has no name"),
             ("top_k = 40", "top_k = [40]", "[sampler] has a 'top_k'"),
+            ('policy = "drop-oldest"', 'policy = "drop"', "[context] has policy = 'drop'"),
+            ('policy = "drop-oldest"', "policy = 1", "[context] has a 'policy'"),
+            ("[context]", "[[context]]", "'context'"),
+            ('role = "bot"', 'role = "bot"\npinned = 1', "message 'm2' has a 'pinned'"),
             ('role = "bot"', 'role = "cat"', "message 'm2' has role = 'cat'"),
             ('role = "bot"', 'role = "user"', "message 'm2' is not valid"),
             ('finish = "stop"', 'finish = "bored"', "message 'm2' has finish"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from easy_llama_tui import locations
+from easy_llama_tui import locations, session_store
 from easy_llama_tui.conversation import Conversation, Message
 from easy_llama_tui.session import ModelReference, SamplerChoice, Session, SessionError, to_toml
 from easy_llama_tui.session_store import SessionStore, SessionWriter
@@ -288,6 +288,156 @@ class TestAtomicity:
         os.utime(old, (0, 0))
         store.save(chat())
         assert names(store.folder) == [".11ee.saving", "20261122-101500-3f9c.toml"]
+
+
+class TestRenaming:
+    def test_a_chat_gets_a_title_and_keeps_the_rest(self, store):
+        store.save(chat())
+        renamed = store.rename(chat().id, "  Cats\tand\x1b dogs ")
+        assert renamed == replace(chat(), title="Cats and dogs", named=True)
+        assert store.load(chat().id) == renamed
+
+    @pytest.mark.parametrize("title", ["", "  \n", "\x1b"])
+    def test_a_title_that_cannot_be_seen_is_refused(self, store, title):
+        store.save(chat())
+        with pytest.raises(SessionError, match="something that can be seen"):
+            store.rename(chat().id, title)
+        assert store.load(chat().id) == chat()
+
+    def test_the_start_of_an_id_is_not_enough(self, store):
+        store.save(chat())
+        for change in (lambda: store.rename("2026", "x"), lambda: store.delete("2026")):
+            with pytest.raises(SessionError, match="no chat '2026'"):
+                change()
+        assert store.load(chat().id) == chat()
+
+    def test_a_damaged_chat_is_not_renamed(self, store):
+        path = store.save(chat())
+        path.write_text("damaged")
+        with pytest.raises(SessionError, match="not valid TOML"):
+            store.rename(chat().id, "x")
+        assert path.read_text() == "damaged"
+
+    def test_a_save_waits_until_a_renaming_is_done(self, store, monkeypatch):
+        store.save(chat())
+        saver = threading.Thread(target=store.save, args=[chat(content="newer")])
+        real = store._read
+
+        def read_while_another_saves(path):
+            session = real(path)
+            saver.start()
+            saver.join(0.05)
+            assert saver.is_alive()
+            return session
+
+        monkeypatch.setattr(store, "_read", read_while_another_saves)
+        store.rename(chat().id, "Cats")
+        saver.join(PATIENCE)
+        monkeypatch.undo()
+        assert store.load(chat().id) == chat(content="newer")
+
+
+class TestDuplicating:
+    def test_a_copy_is_a_chat_of_its_own(self, store, tmp_path):
+        now = BEGUN + timedelta(days=1)
+        original = chat(extra={"note": "mine"}, file=tmp_path / "elsewhere.toml")
+        copy = store.duplicate(original, now=now)
+        assert copy == replace(
+            original, id=copy.id, title="copy of woof", named=True, created=now, updated=now, file=None
+        )
+        assert copy.id.startswith("20261123-101500-")
+        assert store.load(copy.id) == copy
+        assert names(store.folder) == [f"{copy.id}.toml"]
+
+    def test_an_id_that_is_taken_is_not_given_again(self, store, monkeypatch):
+        ids = iter(["taken", "taken", "free"])
+        monkeypatch.setattr(session_store, "new_session_id", lambda *_args: next(ids))
+        store.save(chat("taken"))
+        assert store.duplicate(chat()).id == "free"
+        assert store.load("taken") == chat("taken")
+
+
+class TestDeleting:
+    def test_a_deleted_chat_is_gone_until_it_is_restored(self, store):
+        path = store.save(chat())
+        store.save(chat("other"))
+        data = path.read_bytes()
+        deleted = store.delete(chat().id)
+        assert (deleted.id, deleted.path) == (chat().id, path)
+        assert [summary.id for summary in store.summaries()] == ["other"]
+        with pytest.raises(SessionError, match="no chat"):
+            store.load(chat().id)
+        store.restore(deleted)
+        assert path.read_bytes() == data
+        assert names(store.folder / ".trash") == []
+
+    def test_a_damaged_chat_can_be_deleted_and_restored(self, store):
+        path = store.save(chat())
+        path.write_bytes(b"\xff")
+        store.restore(store.delete(chat().id))
+        assert path.read_bytes() == b"\xff"
+
+    def test_one_chat_can_be_deleted_twice(self, store):
+        now = BEGUN
+        store.save(chat(content="first"))
+        first = store.delete(chat().id, now=now)
+        store.save(chat(content="second"))
+        second = store.delete(chat().id, now=now)
+        store.restore(first)
+        assert store.load(chat().id).title == "first"
+        assert second.trashed.is_file()
+
+    def test_a_chat_that_is_there_again_is_not_replaced(self, store):
+        store.save(chat(content="old"))
+        deleted = store.delete(chat().id)
+        store.save(chat(content="new"))
+        with pytest.raises(SessionError, match="is there again") as caught:
+            store.restore(deleted)
+        assert str(deleted.trashed) in caught.value.next_step
+        assert store.load(chat().id).title == "new"
+        assert deleted.trashed.is_file()
+
+    def test_a_chat_is_not_restored_twice(self, store):
+        path = store.save(chat())
+        deleted = store.delete(chat().id)
+        store.restore(deleted)
+        path.unlink()
+        with pytest.raises(SessionError, match="could not be brought back"):
+            store.restore(deleted)
+
+    def test_a_chat_that_cannot_be_moved_stays(self, store, monkeypatch):
+        store.save(chat())
+        monkeypatch.setattr(Path, "rename", fail_with(OSError(errno.EACCES, "Permission denied")))
+        with pytest.raises(SessionError, match="Permission denied"):
+            store.delete(chat().id)
+        assert store.load(chat().id) == chat()
+        assert names(store.folder / ".trash") == []
+
+    def test_what_was_deleted_long_ago_goes_for_good(self, store):
+        for session_id in "abc":
+            store.save(chat(session_id))
+        old = store.delete("a", now=BEGUN)
+        young = store.delete("b", now=BEGUN + timedelta(seconds=1))
+        (store.folder / ".trash" / "mine").mkdir()
+        (store.folder / ".trash" / "mine" / "kept.toml").write_text("")
+        assert store.empty_trash(now=BEGUN + timedelta(days=30)) == 0
+        store.delete("c", now=BEGUN + timedelta(days=30, seconds=1))
+        assert not old.trashed.parent.exists()
+        assert young.trashed.is_file()
+        assert store.empty_trash(now=BEGUN + timedelta(days=90)) == 2
+        assert names(store.folder / ".trash") == ["mine"]
+        with pytest.raises(SessionError, match="could not be brought back"):
+            store.restore(old)
+
+    def test_an_empty_trash_is_emptied(self, store):
+        assert store.empty_trash() == 0
+
+    @posix_only
+    def test_the_trash_is_for_its_user_alone(self, store):
+        store.save(chat())
+        deleted = store.delete(chat().id)
+        for folder in (store.folder / ".trash", deleted.trashed.parent):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def fail_with(error):

@@ -1,0 +1,219 @@
+"""The replies of a chat: how they begin, grow and end."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from easy_llama.prompt import Turn
+from easy_llama_tui.attachments import expand
+from easy_llama_tui.conversation import Finish, Message
+from easy_llama_tui.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
+from easy_llama_tui.turns import RunningTurn, Turns
+from easy_llama_tui.wording import ChatState
+
+if TYPE_CHECKING:
+    from easy_llama_tui.screens.chat_screen import ChatScreen
+
+BUSY = "The reply is not finished: Esc stops it."
+NO_MODEL = "There is no model: F3 chooses one."
+
+
+class ReplyDesk:
+    """Has replies written, and keeps what was written, however that ended."""
+
+    def __init__(self, screen: "ChatScreen", turns: Turns) -> None:
+        self._screen = screen
+        self._turns = turns
+        self._opening = ""
+        self.errors: dict[str, str] = {}
+        """Why replies failed or ended early, by their ids."""
+
+        self.begun_in_reasoning: set[str] = set()
+        """The replies whose prompt ended inside reasoning, by their ids."""
+
+        self.has_unsaved_text = False
+
+    def forget(self) -> None:
+        """Forget what belongs to a chat: another one is open."""
+        self._opening = ""
+        self.errors.clear()
+        self.begun_in_reasoning.clear()
+
+    def set_opening(self, text: str) -> None:
+        """Have the bot's next message begin with `text`; at once where a message waits for it."""
+        self._opening = text
+        path = self._screen.chat.conversation.path()
+        if path and path[-1].role == "user" and self.is_free():
+            self.answer()
+        else:
+            self._screen.notify("The bot's next message begins with that.", markup=False)
+
+    def ask(self, text: str) -> None:
+        """Send what the person wrote, and have it answered."""
+        screen = self._screen
+        last = screen.chat.conversation.last_reply()
+        reply = screen.chat.ask(expand(text, screen.settings.folder), opening=self._opening)
+        if last is not None:
+            screen.chat_log.update(screen.entry(last))  # it is not the last any more
+        screen.chat_log.append(screen.entry(screen.chat.conversation.path()[-2]))
+        self._begin(reply, asked=text)
+
+    def answer(self) -> None:
+        """Have the message answered that the shown path ends with."""
+        screen = self._screen
+        if self.is_free():
+            reply = screen.chat.conversation.add("bot", self._opening)
+            self._begin(reply)
+
+    def reroll(self, message: Message) -> None:
+        """Write another reply beside this one, or answer this message of the user anew."""
+        screen = self._screen
+        if not self.is_free():
+            return
+        conversation = screen.chat.conversation
+        if message.role == "bot":
+            reply = conversation.add_alternative(message.id, self._opening)
+        else:
+            reply = conversation.add("bot", self._opening, parent=message.id)
+        screen.show_path(without=reply)
+        self._begin(reply)
+
+    def continue_reply(self, message: Message) -> None:
+        """Go on with a reply where it ended; what follows it is kept as a branch."""
+        screen = self._screen
+        if message.role != "bot":
+            screen.notify("Only the bot's messages can be continued.", markup=False)
+            return
+        if not self.is_free():
+            return
+        conversation = screen.chat.conversation
+        if conversation.children(message.id):
+            copy = conversation.add_alternative(message.id, message.content)
+            message = conversation.update(copy.id, content=message.content, ids=message.ids)
+        screen.show_path(without=message)
+        self._begin(message, opening=Turn("bot", message.content, message.ids))
+
+    def _begin(self, reply: Message, *, opening: Turn | None = None, asked: str | None = None) -> None:
+        screen = self._screen
+        is_continued = opening is not None
+        if opening is None and reply.content:
+            opening = Turn("bot", reply.content)
+        self._opening = ""
+        self.errors.pop(reply.id, None)
+        self._turns.begin(
+            screen.chat, reply, opening=opening, is_continued=is_continued, asked=asked
+        )
+        reply = screen.chat.conversation.update(reply.id, content=reply.content)
+        screen.chat_log.append(screen.entry(reply))
+        screen.chat_log.scroll_to_end_now()
+        screen.save()
+        screen.show_state()
+        screen.show_placeholder()
+
+    def end_turn(self, finish: Finish, text: str, ids: tuple[int, ...], error: str) -> None:
+        """End the turn, however it ended: keep the text, go idle, save."""
+        screen = self._screen
+        reply = self.running_reply()
+        self._turns.end()
+        reply = screen.chat.conversation.update(
+            reply.id, content=reply.content + text, finish=finish, ids=ids
+        )
+        if error:
+            self.errors[reply.id] = error
+        screen.chat_log.update(screen.entry(reply))
+        screen.save()
+        self._go_on()
+
+    def _take_back(self, running: RunningTurn, reason: str) -> None:
+        """Undo the beginning of a turn that cannot be: nothing was read or written."""
+        screen = self._screen
+        conversation = screen.chat.conversation
+        if running.before is not None:
+            conversation.update(
+                running.reply_id,
+                content=running.before.content,
+                finish=running.before.finish,
+                ids=running.before.ids,
+            )
+        else:
+            reply = conversation.get(running.reply_id)
+            question, self._opening = reply.parent, reply.content
+            conversation.remove(running.reply_id)
+            if running.asked is not None and question is not None:
+                conversation.remove(question)
+                screen.prompt.give_back(running.asked)
+        screen.show_path()
+        screen.notify(reason, severity="warning", timeout=10, markup=False)
+        screen.save()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Do what was to be done after the turn."""
+        screen = self._screen
+        screen.show_state()
+        step = self._turns.take_afterwards()
+        if step is not None:
+            step()
+        else:
+            screen.desk.show_chat()
+            screen.desk.look()
+
+    def running_reply(self) -> Message:
+        """Return the reply that is being written; there must be one."""
+        assert self._turns.running is not None
+        return self._screen.chat.conversation.get(self._turns.running.reply_id)
+
+    def running_text(self) -> str:
+        """Return the text of the reply that is being written."""
+        return self.running_reply().content if self._turns.running is not None else ""
+
+    def after_turn(self, step: Callable[[], None]) -> bool:
+        """Stop a reply that is under way, and take a step once it has ended; return whether one was."""
+        screen = self._screen
+        if self._turns.running is None:
+            return False
+        self._turns.afterwards = step
+        screen.action_stop()
+        return True
+
+    def is_free(self) -> bool:
+        """Return whether a reply can be begun, and say why not."""
+        screen = self._screen
+        if self._turns.running is not None:
+            screen.notify(BUSY, markup=False)
+        elif self._turns.state is ChatState.NO_MODEL:
+            screen.notify(NO_MODEL, markup=False)
+        else:
+            return True
+        return False
+
+    # What the engine says
+
+    def on_window(self, message: WindowFitted) -> None:
+        """Note how the prompt ends."""
+        if message.opens_reasoning:
+            reply = self.running_reply()
+            self.begun_in_reasoning.add(reply.id)
+            self._screen.chat_log.update(self._screen.entry(reply))
+
+    def on_text(self, message: ReplyText) -> None:
+        """Add what was written."""
+        screen, turns = self._screen, self._turns
+        turns.figures = message.figures
+        reply = self.running_reply()
+        reply = screen.chat.conversation.update(reply.id, content=reply.content + message.text)
+        self.has_unsaved_text = True
+        if turns.state is ChatState.READING:
+            turns.state = ChatState.GENERATING
+        screen.chat_log.update(screen.entry(reply))
+        screen.show_state()
+
+    def on_ended(self, message: ReplyEnded) -> None:
+        """End the turn."""
+        self._turns.figures = message.figures
+        self._turns.last_seed = message.seed if message.seed is not None else self._turns.last_seed
+        error = message.error or ("ended where the context is full" if message.context_is_full else "")
+        self.end_turn(message.finish, message.text, message.ids, error)
+
+    def on_refused(self, message: ReplyRefused) -> None:
+        """Undo the beginning of the turn."""
+        self._take_back(self._turns.end(), message.reason)

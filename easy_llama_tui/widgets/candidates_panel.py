@@ -1,0 +1,249 @@
+"""The panel of candidates: what could come next, before and after the samplers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.geometry import clamp
+from textual.message import Message
+
+from easy_llama.events import Candidate, Distribution
+from easy_llama_tui.display_text import cells
+from easy_llama_tui.visible_text import ending_of, fitted, visible
+from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
+
+MOST_CANDIDATES = 100
+"""How many candidates can be asked for."""
+
+_WIDE = 32
+"""From this width on, rows have both numbers."""
+_QUIET = ("Type or generate, and the", "likeliest next tokens appear", "here.")
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class CandidatesPanel(Vertical):
+    """Shows the likeliest next tokens; as quick to update as a line of text."""
+
+    DEFAULT_CSS = """
+    CandidatesPanel {
+        background: $surface;
+        color: $foreground;
+
+        & > #candidates-list { height: 1fr; min-height: 1; }
+        & > #candidates-footer { height: 2; }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "more(1)", "Show one candidate more", show=False, id="candidates.more"),
+        Binding("minus,underscore", "more(-1)", "Show one candidate less", show=False, id="candidates.less"),
+        Binding("pageup", "more(10)", "Show ten candidates more", show=False, id="candidates.more-10"),
+        Binding("pagedown", "more(-10)", "Show ten candidates less", show=False, id="candidates.less-10"),
+    ]
+
+    @dataclass
+    class CountChanged(Message):
+        """The person wants another number of candidates."""
+
+        count: int
+
+    @dataclass
+    class CandidateChosen(Message):
+        """The person chose another next token."""
+
+        token_id: int
+        text: str
+
+    def __init__(
+        self,
+        *,
+        count: int = 10,
+        choosable: bool = False,
+        id: str | None = None,  # noqa: A002 (Textual's name)
+    ) -> None:
+        super().__init__(id=id)
+        self.choosable = choosable
+        """Whether Enter on a row posts `CandidateChosen`."""
+        self._count = clamp(count, 1, MOST_CANDIDATES)
+        self._distribution: Distribution | None = None
+        self._after = ""
+        self._live = False
+        self._header = PanelLines(self._header_lines, id="candidates-header")
+        self._list = _CandidateList(id="candidates-list")
+        self._footer = PanelLines(self._footer_lines, id="candidates-footer")
+
+    def compose(self) -> ComposeResult:
+        """Show what the candidates follow, the candidates, and what the signs mean."""
+        yield self._header
+        yield self._list
+        yield self._footer
+
+    @property
+    def count(self) -> int:
+        """How many candidates are asked for, 1 to 100."""
+        return self._count
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._count = clamp(count, 1, MOST_CANDIDATES)
+        self._show_lines()
+
+    def show_distribution(self, distribution: Distribution | None, after: str, live: bool) -> None:
+        """Show what could come next.
+
+        Args:
+            distribution: None where it is not known.
+            after: the end of the text that it follows.
+            live: whether that text is being written now.
+        """
+        self._distribution, self._after, self._live = distribution, after, live
+        self._list.show_candidates(distribution.candidates if distribution else None)
+        self._show_lines()
+
+    def focus_first(self) -> None:
+        """Focus the candidates."""
+        self._list.focus()
+
+    def on_row_list_row_moved(self, message: RowList.RowMoved) -> None:
+        """Keep to oneself where the cursor is."""
+        message.stop()
+
+    def on_row_list_row_taken(self, message: RowList.RowTaken) -> None:
+        """Tell which candidate was chosen, where that is of use."""
+        message.stop()
+        candidate = self._list.candidate(message.index)
+        if self.choosable and candidate is not None:
+            self.post_message(self.CandidateChosen(candidate.id, candidate.text))
+
+    def on_panel_lines_pressed(self, message: PanelLines.Pressed) -> None:
+        """Ask for fewer or more where a sign for that was clicked on."""
+        message.stop()
+        if message.lines is self._header:
+            start = len("Candidates ")
+            end = start + cells(self._count_text())
+            if message.x == start:
+                self.action_more(-1)
+            elif message.x == end - 1:
+                self.action_more(1)
+
+    def action_more(self, more: int) -> None:
+        """Ask for more candidates, or for fewer."""
+        before = self._count
+        self.count = before + more
+        if self._count != before:
+            self.post_message(self.CountChanged(self._count))
+
+    def _count_text(self) -> str:
+        return f"−{self._count}+"
+
+    def _show_lines(self) -> None:
+        self._header.refresh()
+        self._footer.refresh()
+
+    def _footer_lines(self, width: int) -> tuple[Content, ...]:
+        if self._distribution is None:
+            return ()
+        count = self._distribution.survivors
+        survive = f"{count:,} survive{'s' if count == 1 else ''} the samplers"
+        legend = [("after ", "$text-muted"), ("█", "$probability-after")]
+        legend += [
+            (" · before ", "$text-muted"),
+            ("░", "$probability-before"),
+            (" · × dropped", "$text-muted"),
+        ]
+        return Content(survive), Content.assemble(*legend)
+
+    def _header_lines(self, width: int) -> tuple[Content, ...]:
+        head = f"Candidates {self._count_text()}"
+        parts: list[str | tuple[str, str]] = [("Candidates ", "bold"), (self._count_text(), "$text-muted")]
+        room = width - cells(head)
+        for lead in ("  live, after ", "  live ") if self._live else ("  after ", "  "):
+            if room >= cells(lead) + 6:
+                text = ending_of(visible(self._after, space=" "), min(room - cells(lead) - 2, 24))
+                parts.append((lead, "$primary" if self._live else "$text-muted"))
+                if self._after:
+                    parts.append(f'"{text}"')
+                elif not self._live:
+                    parts.pop()
+                break
+        return (Content.assemble(*parts),)
+
+
+class _CandidateList(RowList, inherit_bindings=False):
+    """The candidates, a row each. A page up or down is left to the panel."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Go to the candidate above", show=False, id="candidates.up"),
+        Binding("down,j", "move(1)", "Go to the candidate below", show=False, id="candidates.down"),
+        Binding("home", "first", "Go to the likeliest", show=False, id="candidates.first"),
+        Binding("end", "last", "Go to the last", show=False, id="candidates.last"),
+        Binding("enter", "enter", "Take this candidate", show=False, id="candidates.enter"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._candidates: Sequence[Candidate] | None = None
+
+    def show_candidates(self, candidates: Sequence[Candidate] | None) -> None:
+        """Show these, or that there are none yet."""
+        self._candidates = candidates
+        self.rows_changed(len(_QUIET) if candidates is None else len(candidates))
+
+    def candidate(self, row: int) -> Candidate | None:
+        """Return the candidate in a row."""
+        return self._candidates[row] if self._candidates and row < len(self._candidates) else None
+
+    def has_lit_cursor(self) -> bool:
+        """Return whether the keys move it: elsewhere a mark would only unrest what is looked at."""
+        return self.has_focus and bool(self._candidates)
+
+    def draw_row(self, index: int, width: int) -> list[Part]:
+        """Return a candidate: its text, its probability after the samplers, and the one before."""
+        candidate = self.candidate(index)
+        if candidate is None:
+            return [Part(f" {_QUIET[index]}" if self._candidates is None else "", "muted")]
+        dropped = candidate.after <= 0
+        room = width - 2
+        text = clamp(room // 4, 6, 16)
+        numbers = 2 if width >= _WIDE else 1
+        bars = max(room - text - 7 * numbers, 2)
+        after = bars // 2
+        parts = [
+            Part(" "),
+            Part("×" if dropped else " ", "muted"),
+            Part(fitted(visible(candidate.text), text), "muted" if dropped else "text"),
+        ]
+        if dropped:
+            parts.append(Part(fitted(" dropped", 7 + after), "muted"))
+        else:
+            parts.append(Part(f"{_percent(candidate.after):>6} ", "text"))
+            parts.append(Part(fitted(_full_bar(candidate.after, after), after), "after"))
+        if numbers > 1:
+            parts.append(Part(f"{_percent(candidate.before):>6} ", "before"))
+        parts.append(Part(_light_bar(candidate.before, bars - after), "before"))
+        return parts
+
+
+def _percent(probability: float) -> str:
+    share = probability * 100
+    if share <= 0:
+        return "0%"
+    if share < 0.1:
+        return "<0.1%"
+    return f"{share:.1f}%" if share < 99.95 else "100%"
+
+
+def _full_bar(probability: float, width: int) -> str:
+    """Return a bar in eighths of a cell; whatever is possible has one."""
+    eighths = max(round(clamp(probability, 0.0, 1.0) * width * 8), int(probability > 0))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _light_bar(probability: float, width: int) -> str:
+    """Return a bar in whole cells, or a line where it is less than half of one."""
+    whole = round(clamp(probability, 0.0, 1.0) * width)
+    return "░" * whole or ("▏" if probability > 0 else "")
