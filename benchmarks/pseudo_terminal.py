@@ -1,4 +1,4 @@
-"""A terminal for a program that is measured: it takes all that is drawn as fast as it comes, and shows nothing."""
+"""A terminal for a program that is measured: it takes what is drawn as it comes, and shows nothing."""
 
 import contextlib
 import fcntl

@@ -1,12 +1,13 @@
 """The two programs that `app.py` compares, each in a process of its own.
 
-    python timed_programs.py app DESCRIPTOR MODEL TOKENS PANEL MESSAGES
-    python timed_programs.py plain DESCRIPTOR MODEL TOKENS
+    python timed_programs.py app DESCRIPTOR MODEL TOKENS THREADS PANEL MESSAGES
+    python timed_programs.py plain DESCRIPTOR MODEL TOKENS THREADS
 
-Both load the model with the same options and write `TOKENS` tokens a time, with the same seed and from an
-empty cache; the tokens that would end a reply early are forbidden to both. What they measured goes to
-`DESCRIPTOR`, one JSON object a line. `app` is `ezllama-tui` itself, with a stopwatch around its engine's
-events; `plain` calls `Model.stream` for each line of JSON on its standard input, and knows no screen.
+Both load the model with the same options and write `TOKENS` tokens a time, on `THREADS` threads (0 is the
+usual number), with the same seed and from an empty cache; the tokens that would end a reply early are
+forbidden to both. What they measured goes to `DESCRIPTOR`, one JSON object a line. `app` is `ezllama-tui`
+itself, with a stopwatch around its engine's events; `plain` calls `Model.stream` for each line of JSON on
+its standard input, and knows no screen.
 """
 
 import json
@@ -18,10 +19,14 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easy_llama import formats
 from easy_llama.events import CancelFlag, Event, Finished, LiveSettings, Token
 from easy_llama.samplers import DefaultSampling, SamplerSettings
+
+if TYPE_CHECKING:
+    from easy_llama.tokenizer import Tokenizer
 
 SEED = 7
 CONTEXT_PER_TOKEN = 4
@@ -41,7 +46,7 @@ def sampler_of(n_tokens: int, end_tokens: tuple[int, ...]) -> SamplerSettings:
     return DefaultSampling.replace(max_len_tokens=n_tokens, seed=SEED, logit_bias=forbidden)
 
 
-def run_app(descriptor: int, model: str, n_tokens: int, panel: str, n_messages: int) -> int:
+def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: str, n_messages: int) -> int:
     """Run the program, its replies measured."""
     from easy_llama_tui import local_engine, locations, remembered
     from easy_llama_tui.__main__ import main
@@ -86,6 +91,8 @@ def run_app(descriptor: int, model: str, n_tokens: int, panel: str, n_messages: 
     local_engine.LocalEngine = TimedEngine  # type: ignore[misc]
     remembered.update(locations.state_file(), panel=panel, hint_seen=True)
     arguments = [model, "--context-length", str(CONTEXT_PER_TOKEN * n_tokens)]
+    if n_threads:
+        arguments += ["--threads", str(n_threads)]
     if n_messages:
         arguments += ["--resume", str(save_chat(locations.sessions_folder(), n_messages))]
     return main(arguments)
@@ -121,13 +128,13 @@ def save_chat(folder: Path, n_messages: int) -> Path:
     return path
 
 
-def run_plain(descriptor: int, path: str, n_tokens: int) -> int:
+def run_plain(descriptor: int, path: str, n_tokens: int, n_threads: int) -> int:
     """Answer each request on the standard input with `Model.stream`."""
     from report import conditions
 
     from easy_llama.model import Model
 
-    model = Model(path, context_length=CONTEXT_PER_TOKEN * n_tokens)
+    model = Model(path, context_length=CONTEXT_PER_TOKEN * n_tokens, n_threads=n_threads or None)
     sampler = sampler_of(n_tokens, _end_tokens(model.tokenizer))
     tell(descriptor, loaded=True, conditions=conditions(model))
     for request in map(json.loads, sys.stdin):
@@ -144,7 +151,7 @@ def run_plain(descriptor: int, path: str, n_tokens: int) -> int:
     return 0
 
 
-def _end_tokens(tokenizer: "Tokenizer") -> tuple[int, ...]:  # type: ignore[name-defined]
+def _end_tokens(tokenizer: "Tokenizer") -> tuple[int, ...]:
     return tuple(token for token in range(tokenizer.n_vocab) if tokenizer.is_end(token))
 
 
@@ -156,7 +163,7 @@ def tell(descriptor: int, **values: object) -> None:
 
 
 if __name__ == "__main__":
-    which, descriptor, model, n_tokens, *rest = sys.argv[1:]
+    which, pipe, path, tokens, threads, *scene = sys.argv[1:]
     if which == "app":
-        sys.exit(run_app(int(descriptor), model, int(n_tokens), rest[0], int(rest[1])))
-    sys.exit(run_plain(int(descriptor), model, int(n_tokens)))
+        sys.exit(run_app(int(pipe), path, int(tokens), int(threads), scene[0], int(scene[1])))
+    sys.exit(run_plain(int(pipe), path, int(tokens), int(threads)))

@@ -1,50 +1,220 @@
-"""Make the pictures that the README shows: the real program, on the demo model, drawn as SVG.
+"""Make the pictures of the documentation: the real program, on the demo model, drawn as SVG.
 
-python docs/make_pictures.py
+python docs/make_pictures.py [NAME ...]
 """
 
 import asyncio
+import os
+import shutil
+import sys
 import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from textual.pilot import Pilot
 
+from easy_llama_tui import locations, remembered
 from easy_llama_tui.app import EzllamaApp
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.launch import open_chat, prepare
+from easy_llama_tui.launch import demo_model, look_around, open_chat, prepare
 from easy_llama_tui.local_engine import LocalEngine
 from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.settings import Settings
 from easy_llama_tui.wording import ChatState
 
 HERE = Path(__file__).parent
-QUESTION = "Write a Python function that checks whether a word is a palindrome."
+SIZE = (110, 32)
+OPTIONS = ["--seed", "7"]
+CONFIG = """\
+[model]
+folders = ["~/models"]
+"""
+PALINDROME = "Write a Python function that checks whether a word is a palindrome."
+QUESTIONS = (
+    "Describe the sea in two sentences.",
+    "Write a haiku about rain.",
+    "Tell me something nice about cats, in two sentences.",
+    "How does a bicycle stay upright?",
+    "What is a prime number?",
+    "Describe a winter morning in two sentences.",
+)
 
 
-async def idle(app: EzllamaApp, pilot: Pilot[None]) -> None:
-    """Wait until nothing is loaded, read or written."""
-    await pilot.pause(0.2)
-    while app.chat_screen.turns.state is not ChatState.IDLE:
-        await pilot.pause(0.1)
+class Visit:
+    """The program while it runs, and what a person does in it."""
+
+    def __init__(self, app: EzllamaApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something."""
+        while not is_so():
+            await self.pilot.pause(0.05)
+
+    async def idle(self) -> None:
+        """Wait until nothing is loaded, read or written, and all of it is on the screen."""
+        await self.pilot.pause(0.2)
+        await self.until(lambda: self.app.chat_screen.turns.state is ChatState.IDLE)
+        await self.pilot.pause(1.0)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait for what they do."""
+        await self.pilot.press(*keys)
+        await self.idle()
+
+    async def say(self, text: str) -> None:
+        """Send a message, and wait for the reply."""
+        self.app.chat_screen.prompt.insert(text)
+        await self.press("enter")
+
+    def draw(self, name: str) -> None:
+        """Write down what is seen."""
+        picture = self.app.export_screenshot(title="ezllama-tui")
+        (HERE / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
-async def chat(folder: Path) -> None:
-    """Ask, re-roll, and draw what is seen."""
-    store = SessionStore(folder)
-    arguments = build_parser().parse_args(["--seed", "5"])
-    launch = prepare(arguments, store)
-    app = EzllamaApp(LocalEngine(launch.options), store, open_chat(launch, arguments), launch.begin_chat)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await idle(app, pilot)
-        app.chat_screen.prompt.insert(QUESTION)
-        await pilot.press("enter")
-        await idle(app, pilot)
-        await pilot.press("ctrl+r")
-        await idle(app, pilot)
-        await pilot.pause(0.5)
-        (HERE / "chat.svg").write_text(app.export_screenshot(title="ezllama-tui"), encoding="utf-8")
+@asynccontextmanager
+async def visit(*options: str, theme: str = "", size: tuple[int, int] = SIZE) -> AsyncIterator[Visit]:
+    """Start the program, and leave it at the end."""
+    store = SessionStore(locations.sessions_folder())
+    around = look_around()
+    if theme:
+        appearance = replace(around.config.appearance, theme=theme)
+        around = replace(around, config=replace(around.config, appearance=appearance))
+    arguments = build_parser().parse_args([*OPTIONS, *options])
+    launch = prepare(arguments, store, around)
+    settings = Settings(
+        config=around.config,
+        load_options=launch.options,
+        begin_chat=launch.begin_chat,
+        catalog=around.catalog,
+        presets=around.presets,
+        presets_folder=locations.presets_folder(),
+        state_file=locations.state_file(),
+        index_file=locations.index_file(),
+    )
+    app = EzllamaApp(LocalEngine(around.catalog), store, open_chat(launch, arguments, around), settings)
+    async with app.run_test(size=size) as pilot:
+        one = Visit(app, pilot)
+        await one.idle()
+        yield one
         await app.action_quit()
 
 
+async def draw_chat() -> None:
+    """A reply, and another one beside it."""
+    async with visit("--seed", "5") as one:
+        await one.say(PALINDROME)
+        await one.press("ctrl+r")
+        one.draw("chat")
+
+
+async def draw_candidates() -> None:
+    """What could come next, where a reply was ended early by a preset of one's own."""
+    locations.presets_folder().mkdir()
+    (locations.presets_folder() / "Brief.toml").write_text("max_len_tokens = 14\n", encoding="utf-8")
+    async with visit("--sampler", "Brief") as one:
+        await one.press("f5")
+        await one.say(QUESTIONS[2])
+        one.draw("candidates")
+
+
+async def draw_sampler() -> None:
+    """A setting that differs from the preset's."""
+    async with visit() as one:
+        await one.say("Tell me something nice about cats, in two sentences.")
+        await one.press("f4", *["down"] * 4, "right", "right")
+        one.draw("sampler")
+
+
+async def draw_context() -> None:
+    """A chat that has outgrown its context, with a message that is pinned."""
+    async with visit("--context-length", "512", theme="ezllama-light") as one:
+        await one.say(QUESTIONS[0])
+        await one.press("up", "home", "p", "escape", "f9")
+        for question in QUESTIONS[1:]:
+            await one.say(question)
+        one.draw("context")
+
+
+async def draw_format() -> None:
+    """The prompt, token by token; what was written stays text."""
+    async with visit("--system", "You are terse.", theme="catppuccin-mocha") as one:
+        one.app.chat_screen.prompt.insert("What does <|im_end|> mean?")
+        await one.press("f2", *["down"] * 2)
+        one.draw("format")
+
+
+async def draw_models() -> None:
+    """The models on this disk."""
+    async with visit(size=(110, 18)) as one:
+        await one.press("f3")
+        one.draw("models")
+
+
+async def draw_chats() -> None:
+    """The chats that hold a word."""
+    for question in QUESTIONS:
+        async with visit() as one:
+            await one.say(question)
+    async with visit() as one:
+        await one.press("ctrl+o")
+        await one.press(*"the")
+        one.draw("chats")
+
+
+async def draw_message_mode() -> None:
+    """One message of a chat, which keys are for."""
+    async with visit() as one:
+        for question in QUESTIONS[2:5]:
+            await one.say(question)
+        await one.press("up", "up", "up")
+        one.draw("message-mode")
+
+
+PICTURES: dict[str, Callable[[], Awaitable[None]]] = {
+    "chat": draw_chat,
+    "candidates": draw_candidates,
+    "sampler": draw_sampler,
+    "context": draw_context,
+    "format": draw_format,
+    "models": draw_models,
+    "chats": draw_chats,
+    "message-mode": draw_message_mode,
+}
+
+
+def main(names: list[str]) -> None:
+    """Draw pictures, each in a home folder of its own."""
+    model = demo_model()
+    if model is None:
+        sys.exit("The demo model is missing: pip install '.[demo]'")
+    for name in list(os.environ):
+        if name.startswith(("XDG_", "HF_", "OLLAMA_", "NO_COLOR")):
+            del os.environ[name]
+    # With a name that does not change, because one picture shows it.
+    home = Path(tempfile.gettempdir()) / "ezllama-home"
+    os.environ.update(HOME=str(home), TERM="xterm-256color", COLORTERM="truecolor")
+    for name in names or PICTURES:
+        home.mkdir(mode=0o700)
+        try:
+            move_in(home, model)
+            asyncio.run(PICTURES[name]())
+        finally:
+            shutil.rmtree(home)
+
+
+def move_in(home: Path, model: Path) -> None:
+    """Put into a home folder what its person has."""
+    (home / "models").mkdir()
+    (home / "models" / model.name).symlink_to(model)
+    locations.config_folder().mkdir(parents=True)
+    locations.config_file().write_text(CONFIG, encoding="utf-8")
+    remembered.update(locations.state_file(), hint_seen=True)
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        asyncio.run(chat(Path(name)))
+    main(sys.argv[1:])

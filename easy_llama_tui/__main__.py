@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chat = open_chat(launch, arguments, around)
     except (EasyLlamaError, LaunchError, SessionError) as error:
         return _refuse(str(error))
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        return _refuse('this needs a terminal; for one reply in a pipe: python -m easy_llama MODEL -p "…"')
     log_file = locations.log_file()
     log_to(log_file, verbose=arguments.verbose)
 
@@ -49,9 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settings(launch: Launch, around: Surroundings) -> Settings:
-    problems = around.problems[:_SHOWN_PROBLEMS]
-    if more := len(around.problems) - len(problems):
-        problems = (*problems, f"There are {more} more problems in your own files.")
+    problems = _as_one_notice(around.problems)
     return Settings(
         config=around.config,
         load_options=launch.options,
@@ -65,8 +65,18 @@ def _settings(launch: Launch, around: Surroundings) -> Settings:
         candidates_count=around.config.candidates.count,
         panel=around.remembered.panel,
         recent_models=around.remembered.recent_models,
+        is_first_run=not around.remembered.hint_seen,
         notices=(*problems, *launch.notices),
     )
+
+
+def _as_one_notice(problems: Sequence[str]) -> tuple[str, ...]:
+    if len(problems) <= 1:
+        return tuple(problems)
+    shown = list(problems[:_SHOWN_PROBLEMS])
+    if more := len(problems) - len(shown):
+        shown.append(f"and {more} more.")
+    return ("\n".join((f"{len(problems)} things in your own files are left out:", *shown)),)
 
 
 def _print_config() -> int:

@@ -32,7 +32,8 @@ from easy_llama_tui.themes import (
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
 
-_FIRST_HINT = "Esc stops a reply, Ctrl+R writes it anew, F1 shows all keys."
+_SIXTEEN_COLOURS_THEME = "high-contrast-dark"
+"""What stays readable where the terminal has sixteen colours, unless another was chosen."""
 
 
 class EzllamaApp(App[None], inherit_bindings=False):
@@ -53,7 +54,6 @@ class EzllamaApp(App[None], inherit_bindings=False):
         """Whether all was saved and freed in time at the end."""
         self.settings = settings
         self.chat_screen = ChatScreen(engine, store, chat, settings)
-        self._was_ready = False
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
 
@@ -72,7 +72,10 @@ class EzllamaApp(App[None], inherit_bindings=False):
             problem = unknown_choice(config_file(), "appearance.theme", wished, names, DEFAULT_THEME)
             problems.append(str(problem))
             wished = DEFAULT_THEME
-        self.theme = wished
+        if wished == DEFAULT_THEME and self.console.color_system == "standard":
+            wished = _SIXTEEN_COLOURS_THEME
+            self._read_themes(only=wished)
+        self.theme = self._first_theme = wished
         return problems
 
     def _read_themes(self, only: str | None = None) -> list[str]:
@@ -101,8 +104,6 @@ class EzllamaApp(App[None], inherit_bindings=False):
         await self.push_screen(self.chat_screen)
         self._warn(self._theme_problems)
         self.call_after_refresh(self._read_other_themes)
-        if self.settings.state_file and not remembered.load(self.settings.state_file).hint_seen:
-            self.notify(_FIRST_HINT, timeout=10, markup=False)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
@@ -116,7 +117,6 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     @on(ChatScreen.ModelUsed)
     def _on_model_used(self, message: ChatScreen.ModelUsed) -> None:
-        self._was_ready = True
         if self.settings.state_file:
             known = remembered.load(self.settings.state_file).with_model(message.path)
             remembered.save(self.settings.state_file, known)
@@ -124,8 +124,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     @on(ChatScreen.EngineFailed)
     def _on_engine_failed(self, message: ChatScreen.EngineFailed) -> None:
-        if self._was_ready or self.chat_screen.chat.has_messages:
-            # There is a chat to read, and F3 may bring another model.
+        if not message.is_fatal:
             self.notify(message.reason, severity="error", timeout=15, markup=False)
             return
         self.failure = message.reason
@@ -133,14 +132,16 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.exit(return_code=2)
 
     def _remember(self) -> None:
-        if self.settings.state_file:
-            remembered.update(
-                self.settings.state_file,
-                theme=self.theme,
-                panel=self.settings.panel,
-                candidates_count=self.settings.candidates_count,
-                hint_seen=True,
-            )
+        if not self.settings.state_file:
+            return
+        chosen = {"theme": self.theme} if self.theme != self._first_theme else {}
+        remembered.update(
+            self.settings.state_file,
+            panel=self.settings.panel,
+            candidates_count=self.settings.candidates_count,
+            hint_seen=True,
+            **chosen,
+        )
 
     def _on_signal(self) -> None:
         # Should the app hang, a terminal that is gone must not leave it behind, computing.

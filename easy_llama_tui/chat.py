@@ -47,7 +47,8 @@ class Chat:
         self._title = ""
         self._extra: dict[str, object] = {}
         self._file: Path | None = None
-        self._was_saved = False
+        self.was_saved = False
+        """Whether there is a file of it, or soon will be."""
         if system:
             self.conversation.add("system", system)
 
@@ -71,7 +72,7 @@ class Chat:
         chat._title = session.title if session.named else ""
         chat._extra = dict(session.extra)
         chat._file = session.file
-        chat._was_saved = True
+        chat.was_saved = True
         return chat
 
     @property
@@ -87,7 +88,7 @@ class Chat:
     @property
     def is_worth_saving(self) -> bool:
         """Whether there is anything to save, or was: what was deleted must not come back."""
-        return self.has_messages or self._was_saved
+        return self.has_messages or self.was_saved
 
     @property
     def title(self) -> str:
@@ -119,7 +120,6 @@ class Chat:
 
     def snapshot(self) -> Session:
         """Return the chat as it is to be saved."""
-        self._was_saved = True
         return Session(
             id=self._id,
             title=self.title,

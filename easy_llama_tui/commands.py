@@ -1,35 +1,74 @@
 """The commands of the palette: every key's action by name."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from easy_llama_tui.keymap import Key
 from easy_llama_tui.screens.chat_screen import ChatScreen
+from easy_llama_tui.screens.palette import Command, Palette
+
+_FIRST: Final = ("new", "chats", "model", "format", "sampler", "candidates", "context", "theme")
+"""What people look for in a list of commands, before what they do with a reply, whose keys they learn."""
+_LAST: Final = ("help", "quit")
+
+
+def chat_palette(chat: ChatScreen) -> Palette:
+    """Return the palette for a chat, with what can be done at this moment."""
+    return Palette(_commands_of(chat))
+
+
+def _commands_of(chat: ChatScreen) -> list[Command]:
+    keys = chat.settings.config.keys
+    return commands((*keys.chat, *keys.app), chat.run_action, chat.turns.running is not None)
+
+
+def commands(keys: Iterable[Key], run: Callable[[str], Any], is_replying: bool) -> list[Command]:
+    """Return the commands for these keys, in the order in which they are looked for.
+
+    Args:
+        keys: the actions.
+        run: runs an action.
+        is_replying: whether there is a reply to stop.
+    """
+    offered = [key for key in keys if _is_offered(key, is_replying)]
+    return [
+        Command(key.description, key.shown or key.typed, partial(run, key.action), f"{key.shown} {key.typed}")
+        for key in sorted(offered, key=_place)
+    ]
+
+
+def _is_offered(key: Key, is_replying: bool) -> bool:
+    # What Ctrl+C means, the moment says, and a palette has none.
+    return key.id not in ("interrupt", "commands") and (is_replying or key.id != "stop")
+
+
+def _place(key: Key) -> int:
+    if key.id == "stop":
+        return -1
+    if key.id in _FIRST:
+        return _FIRST.index(key.id)
+    return len(_FIRST) + (key.id in _LAST)
 
 
 class KeyCommands(Provider):
-    """Offers what the keys of the chat do."""
+    """Offers the commands in Textual's own palette."""
 
     @property
-    def _commands(self) -> list[tuple[str, str, Callable[[], Awaitable[Any]]]]:
-        # The chat, whatever lies over it.
+    def _commands(self) -> list[Command]:
         chat = next(screen for screen in self.app.screen_stack if isinstance(screen, ChatScreen))
-        return [
-            (key.description, key.shown, partial(chat.run_action, key.action))
-            for key in chat.settings.config.keys.chat
-            if key.id != "interrupt"  # it means what the moment says, and a palette has none
-        ]
+        return _commands_of(chat)
 
     async def discover(self) -> Hits:
         """Offer everything before anything is typed."""
-        for text, keys, action in self._commands:
-            yield DiscoveryHit(text, action, help=keys)
+        for one in self._commands:
+            yield DiscoveryHit(one.text, one.run, help=one.keys)
 
     async def search(self, query: str) -> Hits:
         """Offer what matches the query, best first."""
         matcher = self.matcher(query)
-        for text, keys, action in self._commands:
-            if (score := matcher.match(text)) > 0:
-                yield Hit(score, matcher.highlight(text), action, help=keys)
+        for one in self._commands:
+            if (score := matcher.match(one.text)) > 0:
+                yield Hit(score, matcher.highlight(one.text), one.run, help=one.keys)

@@ -128,4 +128,4 @@ class EngineWorker:
             _log.exception("looking at the prompt failed")
             return
         if not cancel.is_set:
-            self._post(Inspected(found))
+            self._post(Inspected(request.chat_id, found))

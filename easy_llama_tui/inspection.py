@@ -45,6 +45,9 @@ class InspectionRequest:
     with_tokens: bool = False
     """Whether to list the tokens of the prompt."""
 
+    chat_id: str = ""
+    """Which chat it is about: an answer may come when another one is open."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptToken:
@@ -61,7 +64,10 @@ class Inspection:
     """The next prompt, as it would be sent now."""
 
     costs: tuple[tuple[str, int], ...] = ()
-    """The tokens that each message costs, with what the format puts before it: ids and counts."""
+    """The tokens that each message costs, with what the format puts before it: ids and counts.
+
+    What the prompt begins with is no cost of a message, unless that is a system message.
+    """
 
     system: int = 0
     history: int = 0
@@ -71,6 +77,9 @@ class Inspection:
 
     room: int = 0
     """The tokens that are kept free for the reply."""
+
+    format_own: int = 0
+    """Tokens that the format begins with where no system message does, as with a system prompt of its own."""
 
     window: Window = EVERYTHING
     tokens: tuple[PromptToken, ...] = ()
@@ -85,7 +94,7 @@ class Inspection:
     @property
     def total(self) -> int:
         """The tokens of the prompt, whatever is left out of it."""
-        return self.system + self.history + self.draft + self.reply_opening
+        return self.format_own + self.system + self.history + self.draft + self.reply_opening
 
 
 def inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag) -> Inspection:
@@ -123,7 +132,7 @@ def fitted(
     if len(whole.ids) + room <= engine.context_length:
         costs: Sequence[int] = ()
     else:
-        costs = _cost_of_turns(engine, whole, len(turns))
+        costs = _cost_of_turns(engine, whole, turns)[1]
     window = fit_window(
         turns,
         lambda indices: len(prompt_of(indices).ids),
@@ -152,7 +161,7 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
     whole = engine.render([one.turn for one in turns], request.format)
     parts = Counter[str]()
     costs: list[tuple[str, int]] = []
-    counts = _cost_of_turns(engine, whole, len(turns))
+    format_own, counts = _cost_of_turns(engine, whole, turns)
     for one, count in zip(turns, counts, strict=True):
         for message, share in _shared(one, count, request.draft):
             parts[_part(one, message)] += share
@@ -165,8 +174,9 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         system=parts["system"],
         history=parts["history"],
         draft=parts["draft"],
-        reply_opening=len(whole.ids) - parts.total(),
+        reply_opening=len(whole.ids) - format_own - parts.total(),
         room=room,
+        format_own=format_own,
         window=window,
         tokens=_tokens(engine, sent) if request.with_tokens else (),
         warnings=engine.format_warnings(request.format, [one.turn for one in turns]),
@@ -190,10 +200,17 @@ def _next_tokens(
     return engine.next_tokens(prompt, request.sampler, request.candidates, cancel), kept[-1].content[-40:]
 
 
-def _cost_of_turns(engine: ChatEngine, prompt: RenderedPrompt, n_turns: int) -> list[int]:
-    """Return the tokens of each turn, with what the format puts between it and the turn before."""
-    costs = [0] * n_turns
-    waiting = 0
+def _cost_of_turns(
+    engine: ChatEngine, prompt: RenderedPrompt, turns: Sequence[PathTurn]
+) -> tuple[int, list[int]]:
+    """Return the tokens that the format begins with, and those of each turn.
+
+    A turn costs its text, and what the format puts between it and the turn before. What the prompt begins
+    with belongs to a system message, and to no other: it stays when that is left out.
+    """
+    costs = [0] * len(turns)
+    waiting = own = 0
+    is_first = True
     turn_of_piece: list[int | None] = [
         None if isinstance(piece, Control) else piece.turn for piece in prompt.pieces
     ]
@@ -202,10 +219,13 @@ def _cost_of_turns(engine: ChatEngine, prompt: RenderedPrompt, n_turns: int) -> 
         if turn is None:
             waiting += 1
         else:
+            if is_first and turns[turn].turn.role != "system":
+                own, waiting = waiting, 0
+            is_first = False
             costs[turn] += waiting + 1
             waiting = 0
     # What is waiting now ends the last turn and opens the reply.
-    return costs
+    return own, costs
 
 
 def _with_draft(turns: tuple[PathTurn, ...], draft: str) -> tuple[PathTurn, ...]:

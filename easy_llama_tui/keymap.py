@@ -100,6 +100,7 @@ class Key:
 
 APP_KEYS = (
     Key("commands", "ctrl+p", "Ctrl+P", "command_palette", "Show the list of commands", priority=True),
+    Key("quit", "ctrl+q", "Ctrl+Q", "quit", "Save and quit", priority=True, typed="/quit"),
 )
 """What the app can do, whatever screen is open."""
 
@@ -151,7 +152,6 @@ CHAT_KEYS = (
         "Copy the selection, else stop, else clear the prompt, else (twice) quit",
         priority=True,
     ),
-    Key("quit", "ctrl+q", "Ctrl+Q", "quit", "Save and quit", priority=True, typed="/quit"),
 )
 """What the chat screen can do."""
 

@@ -40,6 +40,9 @@ class LocalEngine:
 
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         """Load a model in place of the one that is loaded; importing llama.cpp is a part of it."""
+        # A file that cannot be right must not cost the model that is loaded.
+        with open_gguf(options.path) as header:
+            header.check_complete()
         self.close()
         context_length, notices = _choose_context_length(options)
 
@@ -65,6 +68,10 @@ class LocalEngine:
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
         self._loaded = model
+        if context_length is not None and model.context_length != context_length:
+            notices.append(
+                f"The context is {model.context_length:,} tokens: llama.cpp rounds {context_length:,} up."
+            )
         detected = formats.detect(model)
         self._own_format = detected.format
         if detected.notice:

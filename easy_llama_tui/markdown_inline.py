@@ -1,13 +1,19 @@
 """Markdown inside a paragraph, heading or cell: source text → styled pieces of text."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
 from rich.style import Style
 
 from easy_llama_tui.code_lines import PLAIN, CodeStyles
 from easy_llama_tui.display_text import TAB_SIZE, Run, printable
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _INLINE_LIMIT = 8_000
 """Longer paragraphs are shown as they are: markdown-it takes quadratic time for some of them."""
@@ -36,11 +42,14 @@ class MarkdownStyles:
     block: CodeStyles = field(default_factory=CodeStyles)
 
 
+@cache
 def markdown_parser() -> MarkdownIt:
     """Return the parser: CommonMark with tables and strikethrough, HTML as text.
 
     Reference definitions are off, so that no line changes how a line far above is read.
     """
+    from markdown_it import MarkdownIt  # not before there is a message: the screen is painted first
+
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
     # A link is shown with its address, so the address is kept as it was written.
     parser.normalizeLink = lambda url: url  # type: ignore[method-assign]

@@ -6,11 +6,12 @@ start of the last such block is read again when text arrives. Of that, paragraph
 before are taken from a cache, because reading the inside of a paragraph is what takes time.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from markdown_it.token import Token
 from rich.segment import Segment
 from rich.style import Style
 
@@ -19,9 +20,11 @@ from easy_llama_tui.display_text import TAB_SIZE, Line, Run, wrap
 from easy_llama_tui.markdown_inline import MarkdownStyles, inline_runs, markdown_parser
 from easy_llama_tui.table_lines import Align, Row, Table, table_lines
 
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
 __all__ = ["MarkdownLines", "MarkdownStyles"]
 
-_PARSER = markdown_parser()
 _BULLETS = "•◦▪"
 _SET_APART = {"fence", "code_block", "table_open"}
 """Blocks that get a blank line around them even where the source has none."""
@@ -98,7 +101,7 @@ class MarkdownLines:
 
     def _settled_before(
         self, block: Sequence[Token], source_lines: list[str], lines: int, kind: str
-    ) -> "_Settled":
+    ) -> _Settled:
         """Return what is settled when `block` is the first that may change, and cut the tail there."""
         start = _start(block)
         if not start:
@@ -160,7 +163,8 @@ class _Blocks:
     def parse(self, source: str) -> list[Token]:
         """Return the block tokens of `source`; what is inside paragraphs is not read."""
         tokens: list[Token] = []
-        _PARSER.block.parse(source, _PARSER, {}, tokens)
+        parser = markdown_parser()
+        parser.block.parse(source, parser, {}, tokens)
         return tokens
 
     def begin(self, source_lines: list[str], settled: _Settled, complete: bool) -> None:
@@ -286,7 +290,9 @@ class _Blocks:
         return self._cached((content, width, base), lambda: wrap(self._runs(content, base), width))
 
     def _runs(self, content: str, base: Style) -> list[Run]:
-        return self._cached((content, base), lambda: inline_runs(_PARSER, content, self._styles, base))
+        return self._cached(
+            (content, base), lambda: inline_runs(markdown_parser(), content, self._styles, base)
+        )
 
     def _cached(self, key: object, make: Callable[[], _T]) -> _T:
         value = self._used.get(key) or self._cache.get(key) or make()

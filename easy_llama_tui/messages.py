@@ -86,6 +86,7 @@ class CandidatesSeen(Message):
 class Inspected(Message):
     """What the next prompt is made of."""
 
+    chat_id: str
     inspection: Inspection
 
 

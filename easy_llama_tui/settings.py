@@ -45,5 +45,8 @@ class Settings:
     """The panel that is open at the start."""
 
     recent_models: tuple[str, ...] = ()
+    is_first_run: bool = False
+    """Whether the person is new here."""
+
     notices: tuple[str, ...] = ()
     """What to tell the person at once."""

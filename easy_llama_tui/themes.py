@@ -9,6 +9,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -178,9 +179,7 @@ def read_theme(path: Path, bases: Mapping[str, Path] | None = None) -> Theme:
     return replace(theme, variables={**variables, **made})
 
 
-def load_themes(
-    folders: Iterable[Path], only: str | None = None
-) -> tuple[list[Theme], list[ThemeError]]:
+def load_themes(folders: Iterable[Path], only: str | None = None) -> tuple[list[Theme], list[ThemeError]]:
     """Return the themes in the files of `folders`, and why others could not be read.
 
     A theme of a later folder replaces one of the same name, and may have those of the first folder as its
@@ -241,6 +240,7 @@ def contrast_ratio(one: Color, other: Color) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+@lru_cache(maxsize=4096)
 def _luminance(colour: Color) -> float:
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized

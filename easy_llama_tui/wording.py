@@ -48,13 +48,19 @@ def activity(state: ChatState, figures: Figures, *, model: str, loaded: float, w
     return " · ".join(parts) or "ready"
 
 
-def ending(message: Message, error: str | None, *, is_last: bool) -> str:
+CONTEXT_IS_FULL = "ended where the context is full"
+"""Why a reply ended that there was no more room for."""
+
+
+def ending(message: Message, error: str | None, *, is_last: bool, to_continue: str, to_reroll: str) -> str:
     """Return how a message came to its end, where that is worth saying.
 
     Args:
         message: one that is not being written.
         error: why it failed, where that is known.
         is_last: whether it can be re-rolled at once.
+        to_continue: the key that does that; "" where there is none. A full context lets nothing be continued.
+        to_reroll: the key that does that.
     """
     if message.role != "bot" or message.finish == "stop":
         return ""
@@ -64,4 +70,7 @@ def ending(message: Message, error: str | None, *, is_last: bool) -> str:
         "error": error or "failed",
         None: "not finished",
     }
-    return endings[message.finish] + (" · F8 to continue · ^R to re-roll" if is_last else "")
+    keys = [(to_continue, "continue")] if error != CONTEXT_IS_FULL else []
+    keys.append((to_reroll, "re-roll"))
+    offers = [f"{key} to {what}" for key, what in keys if key] if is_last else []
+    return " · ".join([endings[message.finish], *offers])

@@ -1,7 +1,7 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,22 +14,20 @@ from textual.message import Message as TextualMessage
 from textual.screen import Screen
 from textual.widgets import Label
 
-from easy_llama.errors import EasyLlamaError
-from easy_llama.model_file import read_summary, split_file_name
+from easy_llama.model_file import split_file_name
 from easy_llama_tui.attachments import expansion
 from easy_llama_tui.chat import Chat
 from easy_llama_tui.clipboard import copy_text
-from easy_llama_tui.context_window import EVERYTHING, Window
+from easy_llama_tui.context_window import Window
 from easy_llama_tui.conversation import Message
 from easy_llama_tui.display_text import printable
-from easy_llama_tui.engine import OWN_FORMAT, ChatEngine, LoadOptions
+from easy_llama_tui.engine import OWN_FORMAT, ChatEngine
 from easy_llama_tui.engine_worker import EngineWorker
 from easy_llama_tui.inspection import DRAFT, Inspection
-from easy_llama_tui.keymap import CHAT_KEYS
+from easy_llama_tui.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.messages import (
     CandidatesSeen,
     ChatSaved,
-    Figures,
     Inspected,
     LoadProgress,
     ModelFailed,
@@ -42,11 +40,11 @@ from easy_llama_tui.messages import (
     WindowFitted,
 )
 from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.screens.chat_switch import ChatSwitch
 from easy_llama_tui.screens.help_screen import HelpScreen
 from easy_llama_tui.screens.message_actions import MessageActions
 from easy_llama_tui.screens.panel_desk import PanelDesk
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
-from easy_llama_tui.session import ModelReference, SessionError
 from easy_llama_tui.session_store import SessionStore, SessionWriter
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.turns import Turns
@@ -68,17 +66,22 @@ QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
 
+_FIRST_HINT = ". Esc stops a reply, Ctrl+R writes it anew, F1 shows all keys."
+
+
 class ChatScreen(Screen[None]):
     """One chat with one model. It owns the chat; the widgets show it, `Turns` knows what the engine is at."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual's own)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-middle"), (100, "-wide")]  # noqa: RUF012 (Textual's own)
 
     @dataclass
     class EngineFailed(TextualMessage):
         """The model to begin with cannot be loaded."""
 
         reason: str
+        is_fatal: bool
+        """Whether there is nothing else that could be done or read."""
 
     @dataclass
     class ModelUsed(TextualMessage):
@@ -109,13 +112,15 @@ class ChatScreen(Screen[None]):
         self.turns = Turns(self.worker)
         self.replies = ReplyDesk(self, self.turns)
         self.desk = PanelDesk(self)
-        self._message_actions = MessageActions(self)
-        self._writer = SessionWriter(
+        self.switch = ChatSwitch(self)
+        self.message_actions = MessageActions(self)
+        self.writer = SessionWriter(
             store,
             lambda error: self.post_message(SaveFailed(str(error))),
             lambda session: self.post_message(ChatSaved(session.id)),
         )
-        self._options = settings.load_options
+        keys = settings.config.keys.by_id()
+        self._keys_of_an_ending = keys["continue"].hint, keys["reroll"].hint
         self._quit_armed = 0.0
         self._left: bool | None = None
 
@@ -150,10 +155,10 @@ class ChatScreen(Screen[None]):
         self.set_interval(AUTOSAVE_SECONDS, self._autosave)
         for notice in self.settings.notices:
             self.notify(notice, timeout=10, markup=False)
-        if self._options is not None:
+        if self.settings.load_options is not None:
             self.turns.state = ChatState.LOADING
             self.show_state()
-            self.call_after_refresh(self.load_model, self._options)
+            self.call_after_refresh(self.switch.load_model, self.settings.load_options)
         if self.settings.panel:
             await self.side_panel.show_panel(self.settings.panel, focus=False)
 
@@ -166,7 +171,7 @@ class ChatScreen(Screen[None]):
             self.replies.set_opening(message.text)
         elif message.mode == "system":
             self._add_system(message)
-        elif key := next((key for key in CHAT_KEYS if key.typed and key.typed == typed), None):
+        elif key := next((key for key in (*CHAT_KEYS, *APP_KEYS) if key.typed and key.typed == typed), None):
             self.call_next(self.run_action, key.action)
         elif self.turns.running is not None:
             self._give_back(message, "The reply is not finished: Esc stops it, then Enter sends.")
@@ -216,6 +221,7 @@ class ChatScreen(Screen[None]):
             self._give_back(message, BUSY)
             return
         self.chat.conversation.add("system", message.text)
+        self.chat.was_saved = True  # the person wrote it, so it is to be there again
         self.show_path()
         self.chat_changed()
 
@@ -223,15 +229,11 @@ class ChatScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        self.turns.afterwards = None
         if self.turns.running is None:
             self.prompt.focus()
-        elif self.turns.state is ChatState.LOADING:
-            # Nothing has begun that could be waited for.
-            self.turns.stop()
-            self.replies.end_turn("interrupted", "", (), "")
         else:
-            self.turns.stop()
-            self.show_state()
+            self.replies.stop()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
@@ -258,38 +260,15 @@ class ChatScreen(Screen[None]):
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        if not self.replies.after_turn(self.action_new_chat):
-            self._switch_chat(self.settings.begin_chat())
+        self.switch.new_chat()
 
     def action_chats(self) -> None:
         """Show all chats."""
-        from easy_llama_tui.chat_index import ChatIndex
-        from easy_llama_tui.screens.chats_screen import ChatsScreen
-
-        self.save()
-        self._writer.flush(timeout=1.0)
-        index = ChatIndex(self.store, self.settings.index_file)
-        screen = ChatsScreen(
-            self.store,
-            index,
-            self.chat.id,
-            self._rename,
-            self.settings.folder,
-            snapshot_open=self.chat.snapshot,
-        )
-        self.app.push_screen(screen, lambda chosen: self._open_chat(chosen) if chosen else None)
+        self.switch.show_chats()
 
     def action_model(self) -> None:
         """Choose another model."""
-        from easy_llama_tui.screens.model_screen import ModelScreen
-
-        current = Path(self.chat.model.path) if self.chat.model.path else None
-        screen = ModelScreen(
-            [Path(folder).expanduser() for folder in self.settings.config.model.folders],
-            [Path(path) for path in self.settings.recent_models],
-            current,
-        )
-        self.app.push_screen(screen, lambda path: self._change_model(path) if path else None)
+        self.switch.choose_model()
 
     async def action_panel(self, name: str) -> None:
         """Open a panel at the side, or close it."""
@@ -309,7 +288,7 @@ class ChatScreen(Screen[None]):
 
     def action_undo_delete(self) -> None:
         """Bring back the message that was deleted last."""
-        self._message_actions.undo_delete()
+        self.message_actions.undo_delete()
 
     def action_theme(self) -> None:
         """Choose the colours."""
@@ -351,8 +330,8 @@ class ChatScreen(Screen[None]):
             self.turns.stop()
             self.replies.end_turn("interrupted", "", (), "")
         self.save()
-        saved = self._writer.flush(timeout=5.0)
-        self._writer.close(timeout=1.0)
+        saved = self.writer.flush(timeout=5.0)
+        self.writer.close(timeout=1.0)
         self._left = self.worker.close() and saved
         return self._left
 
@@ -367,7 +346,11 @@ class ChatScreen(Screen[None]):
 
     @on(ChatLog.MessageKeyPressed)
     def _on_message_key(self, message: ChatLog.MessageKeyPressed) -> None:
-        self._message_actions.do(message.action, message.message_id)
+        self.message_actions.do(message.action, message.message_id)
+
+    @on(ChatLog.CursorMoved)
+    def _on_cursor_moved(self) -> None:
+        self.show_state()
 
     @on(ChatLog.MessageModeLeft)
     def _on_message_mode_left(self) -> None:
@@ -405,7 +388,7 @@ class ChatScreen(Screen[None]):
     @on(ContextPanel.PinToggled)
     def _on_pin_toggled(self, message: ContextPanel.PinToggled) -> None:
         if message.message_id != DRAFT:
-            self._message_actions.pin(message.message_id)
+            self.message_actions.pin(message.message_id)
 
     @on(ContextPanel.MessageChosen)
     def _on_message_chosen(self, message: ContextPanel.MessageChosen) -> None:
@@ -428,9 +411,9 @@ class ChatScreen(Screen[None]):
         self.turns.loaded(message.model)
         for notice in message.model.notices:
             self.notify(notice, timeout=10, markup=False)
-        self.post_message(self.ModelUsed(Path(self.chat.model.path)))
+        self.switch.on_model_ready()
         self.show_state()
-        self._show_title()
+        self.show_title()
         self.desk.show_chat()
         self.desk.look()
 
@@ -440,8 +423,8 @@ class ChatScreen(Screen[None]):
             self.replies.end_turn("error", "", (), message.reason)
         self.turns.failed()
         self.show_state()
-        self._show_title()
-        self.post_message(self.EngineFailed(message.reason))
+        self.show_title()
+        self.switch.on_model_failed(message.reason)
 
     @on(WindowFitted)
     def _on_window_fitted(self, message: WindowFitted) -> None:
@@ -477,6 +460,8 @@ class ChatScreen(Screen[None]):
 
     @on(Inspected)
     def _on_inspected(self, message: Inspected) -> None:
+        if message.chat_id != self.chat.id:
+            return
         self.desk.show_inspection(message.inspection)
 
     @on(SaveFailed)
@@ -487,64 +472,12 @@ class ChatScreen(Screen[None]):
     def _on_chat_saved(self) -> None:
         self.status_bar.problem = ""
 
-    # Models and chats
-
-    def load_model(self, options: LoadOptions) -> None:
-        """Load a model in place of the one that is loaded."""
-        self._options = options
-        self.turns.load(options)
-        self.show_state()
-        self._show_title()
-
-    def _change_model(self, path: Path) -> None:
-        if self.replies.after_turn(lambda: self._change_model(path)):
-            return
-        try:
-            summary = read_summary(path)
-        except (EasyLlamaError, OSError) as error:
-            self.notify(str(error), severity="error", timeout=10, markup=False)
-            return
-        self.chat.model = ModelReference(str(path), summary.display_name)
-        options = self._options or self.settings.load_options or LoadOptions(path)
-        self.load_model(replace(options, path=path))
-        self.refresh_entries()
-        self.chat_changed()
-
-    def _open_chat(self, chosen: str | Path) -> None:
-        if self.replies.after_turn(lambda: self._open_chat(chosen)):
-            return
-        try:
-            chat = Chat.from_session(self.store.load(str(chosen)))
-        except SessionError as error:
-            self.notify(str(error), severity="error", timeout=10, markup=False)
-            return
-        self._switch_chat(chat)
-
-    def _switch_chat(self, chat: Chat) -> None:
-        self.save()
-        before, self.chat = self.chat.model, chat
-        self.turns.figures = Figures()
-        self.turns.window = EVERYTHING
-        self.replies.forget()
-        self._message_actions.forget()
-        if self.turns.model is not None or self.turns.state is ChatState.LOADING:
-            # The model that is loaded goes on with any chat; F3 brings another.
-            chat.model = before
-        self.show_chat()
-        self.prompt.focus()
-        self.desk.show_chat()
-        self.desk.look()
-
-    def _rename(self, title: str) -> None:
-        self.chat.rename(title)
-        self.chat_changed()
-
     # Saving
 
     def chat_changed(self) -> None:
         """Save the chat, and show what depends on its choices."""
         self.save()
-        self._show_title()
+        self.show_title()
         self.show_state()
         self.desk.look_soon()
 
@@ -552,7 +485,8 @@ class ChatScreen(Screen[None]):
         """Save the chat as it is now."""
         self.replies.has_unsaved_text = False
         if self.chat.is_worth_saving:
-            self._writer.submit(self.chat.snapshot())
+            self.chat.was_saved = True
+            self.writer.submit(self.chat.snapshot())
 
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:
@@ -563,7 +497,7 @@ class ChatScreen(Screen[None]):
     def show_chat(self) -> None:
         """Show another chat."""
         self.show_path()
-        self._show_title()
+        self.show_title()
         self.show_state()
         self.show_placeholder()
 
@@ -615,7 +549,8 @@ class ChatScreen(Screen[None]):
         """Show how full the context is."""
         self.title_bar.context_used = inspection.window.tokens or None
 
-    def _show_title(self) -> None:
+    def show_title(self) -> None:
+        """Show what one talks to."""
         model = self.turns.model
         own = model.format_label if model else "chat template"
         quantisation = split_file_name(Path(self.chat.model.path).name).quantisation or ""
@@ -648,10 +583,15 @@ class ChatScreen(Screen[None]):
     def show_placeholder(self) -> None:
         """Show in the empty prompt what it is for."""
         hint = "" if self.chat.has_messages else MODE_HINTS["message"]
+        if hint and self.settings.is_first_run:
+            hint += _FIRST_HINT
         self.prompt.placeholder = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
 
     def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
         keys = self.settings.config.keys.by_id()
+        if self.chat_log.cursor_id is not None:
+            wanted = ("message-edit", "message-copy", "message-reroll", "message-continue", "message-delete")
+            return (*((keys[id_].hint, id_.removeprefix("message-")) for id_ in wanted), ("Esc", "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
         if self.turns.state is ChatState.NO_MODEL:
@@ -671,17 +611,20 @@ class ChatScreen(Screen[None]):
         running = self.turns.running
         streaming = running is not None and running.reply_id == message.id
         names = {"user": "You", "system": "System", "bot": self.chat.model.name or "Bot"}
-        note = (
-            ""
-            if streaming
-            else ending(message, self.replies.errors.get(message.id), is_last=message.id == conversation.head)
+        to_continue, to_reroll = self._keys_of_an_ending
+        note = ending(
+            message,
+            self.replies.errors.get(message.id),
+            is_last=message.id == conversation.head,
+            to_continue=to_continue,
+            to_reroll=to_reroll,
         )
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note=note,
+            note="" if streaming else note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
             outside=message.id in self.turns.window.outside,

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from easy_llama_tui.chat_exchange import FORMATS, ExchangeFormat, file_name, format_for
 from easy_llama_tui.display_text import printable
 from easy_llama_tui.path_suggester import PathSuggester, path_from
+from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.session import SessionError
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
@@ -30,7 +30,7 @@ class Export:
     """The path as it was typed."""
 
 
-class ExportScreen(ModalScreen[Export | None]):
+class ExportScreen(Dialog[Export | None]):
     """Ends with where to export to, or with None where it was closed.
 
     The suffix of the path says the format, and choosing a format changes the suffix.

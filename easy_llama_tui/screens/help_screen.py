@@ -1,15 +1,18 @@
 """The keys, on a screen of their own."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from easy_llama_tui.display_text import cells, wrap
 from easy_llama_tui.keymap import NOTES, Key, KeyBindings
+from easy_llama_tui.screens.dialog import Dialog
 
 _HEADINGS = {
     "prompt": "Writing",
@@ -19,13 +22,18 @@ _HEADINGS = {
     "log": "In the chat's text",
 }
 """What the help calls the places where keys work, in its order."""
+_GAP = 2
+_NARROW = 24
+"""Cells beside the keys below which what they do is told under them instead."""
+_INDENT = 4
+"""Cells that it is indented by there."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Lists every key and what it does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close the help", show=False)
+        Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close the help", id="help-close", show=False)
     ]
 
     def __init__(self, keys: KeyBindings) -> None:
@@ -38,19 +46,32 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "Esc closes"
-            yield Static(_listing(self._keys), id="help-keys")
+            yield _Listing(self._keys, id="help-keys")
 
 
-def _listing(bindings: KeyBindings) -> Content:
+class _Listing(Static):
+    """The keys in one column and what they do in another, as wide as there is room."""
+
+    def __init__(self, keys: KeyBindings, id: str) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id, markup=False)
+        self._keys = keys
+
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        self.update(_listing(self._keys, self.size.width))
+
+
+def _listing(bindings: KeyBindings, width: int) -> Content:
     contexts = bindings.contexts()
     places = {place: contexts[place] for place in _HEADINGS if place in contexts}
-    width = max(len(_how(key)) for keys in places.values() for key in keys) + 2
+    column = max(cells(_how(key)) for keys in places.values() for key in keys) + _GAP
     lines: list[Content] = []
     for place, keys in places.items():
-        lines += [Content(""), Content.styled(_HEADINGS[place], "bold")]
-        lines += [_line(_how(key), key.description, width) for key in keys]
-        if place == "prompt":
-            lines += [_line(how, what, width) for how, what in NOTES]
+        lines.append(Content(""))
+        lines += [Content.styled(line, "bold") for line in _broken(_HEADINGS[place], width)]
+        told = [(_how(key), key.description) for key in keys]
+        for how, what in [*told, *(NOTES if place == "prompt" else ())]:
+            lines += _rows(how, what, column, width)
     return Content("\n").join(lines[1:])
 
 
@@ -59,5 +80,20 @@ def _how(key: Key) -> str:
     return " or ".join(part for part in (key.shown, key.typed) if part)
 
 
-def _line(how: str, what: str, width: int) -> Content:
-    return Content.assemble((how.ljust(width), "bold $footer-key-foreground"), what)
+def _rows(how: str, what: str, column: int, width: int) -> Iterator[Content]:
+    """Yield the rows of one action, all that is said of it in a column of its own."""
+    style = "bold $footer-key-foreground"
+    if width - column < _NARROW:
+        for row in _broken(how, width):
+            yield Content.styled(row, style)
+        for row in _broken(what, width - _INDENT):
+            yield Content(" " * _INDENT + row)
+        return
+    first, *others = _broken(what, width - column)
+    yield Content.assemble((how + " " * (column - cells(how)), style), first)
+    for row in others:
+        yield Content(" " * column + row)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    return [line.text for line in wrap([(text, Style())], max(width, 1))]

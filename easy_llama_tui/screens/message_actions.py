@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from easy_llama_tui.clipboard import copy_text
 from easy_llama_tui.conversation import ConversationError, Message, Removed
-from easy_llama_tui.screens.edit_screen import Edited, EditScreen
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen
+    from easy_llama_tui.screens.edit_screen import Edited
 
 
 class MessageActions:
@@ -25,7 +25,10 @@ class MessageActions:
     def do(self, action: str, message_id: str) -> None:
         """Do what a key of the message mode says."""
         screen = self._screen
-        message = screen.chat.conversation.get(message_id)
+        try:
+            message = screen.chat.conversation.get(message_id)
+        except ConversationError:
+            return  # keys come faster than what they do is seen: it was deleted a moment ago
         match action:
             case "copy":
                 screen.run_worker(self._copy(screen.chat_log.copied_text(message_id)))
@@ -93,15 +96,22 @@ class MessageActions:
         self._screen.run_worker(self._copy(blocks[place], which))
 
     def _edit(self, message: Message) -> None:
-        below = self._count_below(message)
+        from easy_llama_tui.screens.edit_screen import EditScreen
 
-        def edited(result: Edited | None) -> None:
-            if result is not None and (result.text != message.content or not result.in_place):
+        chat, below = self._screen.chat, self._count_below(message)
+
+        def edited(result: "Edited | None") -> None:
+            if result is None:
+                return
+            if chat is not self._screen.chat or message not in chat.conversation.messages:
+                self._screen.prompt.give_back(result.text)
+                self._screen.notify("The message is not there any more: your text is here.", markup=False)
+            elif result.text != message.content or not result.in_place:
                 self._apply_edit(message, result)
 
         self._screen.app.push_screen(EditScreen(message.content, message.role, below), edited)
 
-    def _apply_edit(self, message: Message, result: Edited) -> None:
+    def _apply_edit(self, message: Message, result: "Edited") -> None:
         screen = self._screen
         conversation = screen.chat.conversation
         if result.in_place:

@@ -16,6 +16,8 @@ from textual.message import Message
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
+from easy_llama.errors import GGUFError
+from easy_llama.gguf import open_gguf
 from easy_llama_tui.display_text import one_line
 from easy_llama_tui.free_memory import free_memory
 from easy_llama_tui.locations import config_file
@@ -58,6 +60,15 @@ class _Read(Message):
     """Headers were read."""
 
     rows: list[ModelRow]
+
+
+@dataclass
+class _Checked(Message):
+    """It was looked whether a file is whole."""
+
+    path: Path
+    problem: str
+    """Why it is not, and what to do; "" where it is."""
 
 
 @dataclass
@@ -148,6 +159,8 @@ class ModelScreen(PickScreen[Path]):
         self._free_memory: int | None = None
         self._is_searching = True
         self._is_reading = False
+        self._is_checking = False
+        self._problems: dict[Path, str] = {}
         self._has_moved = False
         self._asked: Path | None = None
         self._enter_waits = False
@@ -193,6 +206,15 @@ class ModelScreen(PickScreen[Path]):
                 return
             read.append(with_details(row, self._cache, free_memory))
         self.post_message(_Read(read))
+
+    def _check(self, path: Path) -> None:
+        problem = ""
+        try:
+            with open_gguf(path) as header:
+                header.check_complete()
+        except GGUFError as error:
+            problem = str(error)
+        self.post_message(_Checked(path, problem))
 
     def _look_at(self, typed: TypedPath) -> None:
         path = typed.existing()
@@ -242,6 +264,22 @@ class ModelScreen(PickScreen[Path]):
             self._enter_waits, self._asked = False, None
             self.choose()
 
+    @on(_Checked)
+    def _add_checked(self, message: _Checked) -> None:
+        message.stop()
+        path, self._is_checking = message.path, False
+        self._problems[path] = message.problem
+        if message.problem:
+            if path in self._models:
+                self._models[path] = _damaged(self._models[path], message.problem)
+            if self._typed_row and self._typed_row.file.path == path:
+                self._typed_row = _damaged(self._typed_row, message.problem)
+            self._refill()
+        self._check_next()
+        if self._enter_waits and (shown := self._highlighted()) and shown.file.path == path:
+            self._enter_waits = False
+            self.choose()
+
     @on(_LookedAt)
     def _add_looked_at(self, message: _LookedAt) -> None:
         message.stop()
@@ -266,6 +304,18 @@ class ModelScreen(PickScreen[Path]):
             lot = list(unread.values())[:_N_HEADERS]
             work = partial(self._read_headers, lot, self._free_memory)
             self.run_worker(work, thread=True, group="headers", exit_on_error=True)
+
+    def _check_next(self) -> None:
+        """Have the highlighted model checked; for all of a long list it would take too long."""
+        row = self._highlighted()
+        if self._is_checking or row is None or not self._is_unchecked(row):
+            return
+        self._is_checking = True
+        work = partial(self._check, row.file.path)
+        self.run_worker(work, thread=True, group="check", exit_on_error=True)
+
+    def _is_unchecked(self, row: ModelRow) -> bool:
+        return row.details is not None and not row.details.error and row.file.path not in self._problems
 
     # What the person does
 
@@ -297,6 +347,8 @@ class ModelScreen(PickScreen[Path]):
             self._asked = row.file.path
             self._enter_waits = row.details is None
             self._tell()
+        elif self._is_unchecked(row) and self._asked != row.file.path:
+            self._enter_waits = True
         else:
             self.dismiss(row.file.path)
 
@@ -370,6 +422,7 @@ class ModelScreen(PickScreen[Path]):
             width = max(self._inner_width - 4 - len(more), 1)
             notice.update(Content(f"⚠ {middle_cut(one_line(self._notices[0]), width)}{more}"))
             notice.tooltip = Content("\n".join(map(one_line, self._notices)))
+        self._check_next()
         total, shown = len(self._models), len(self._matching)
         count = f"{total:,}" if shown == total else f"{shown:,} of {total:,}"
         keys = "[@click=screen.choose]Enter loads[/] · [@click=screen.close]Esc closes[/]"
@@ -407,6 +460,10 @@ class ModelScreen(PickScreen[Path]):
             f"  [model]\n  {_CONFIG_EXAMPLE}\nor paste the path of a GGUF file above.\n\n"
             f"Looked in:\n{looked_in}"
         )
+
+
+def _damaged(row: ModelRow, problem: str) -> ModelRow:
+    return replace(row, details=replace(row.details, error=problem)) if row.details else row
 
 
 def _places(folders: Iterable[str | Path]) -> list[str]:

@@ -7,15 +7,15 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from easy_llama_tui.display_text import printable
+from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
 
-class NameScreen(ModalScreen[str | None]):
+class NameScreen(Dialog[str | None]):
     """Ends with the line that was typed, without spaces around it, or with None where it was closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

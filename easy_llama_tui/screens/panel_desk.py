@@ -39,6 +39,7 @@ class PanelDesk:
         self._timer: Timer | None = None
         self._highlighted_format: str | None = None
         self._shown: str = ""
+        self._has_files = False
         self.inspection: Inspection | None = None
         """What the next prompt is made of, as far as it was looked at."""
 
@@ -53,6 +54,11 @@ class PanelDesk:
             return self._screen.settings.candidates_count
         return 6 if self._shown == "sampler" else 0
 
+    def forget(self) -> None:
+        """Forget what belongs to a chat: another one is open."""
+        self._highlighted_format = None
+        self.show_inspection(Inspection())
+
     # Looking
 
     def look_soon(self) -> None:
@@ -63,7 +69,8 @@ class PanelDesk:
 
     def draft_changed(self) -> None:
         """Note that the person wrote; only an open panel, or a file in the draft, shows that."""
-        if self._shown or self._screen.prompt.attachments:
+        had_files, self._has_files = self._has_files, bool(self._screen.prompt.attachments)
+        if self._shown or self._has_files or had_files:
             self.look_soon()
 
     def look(self) -> None:
@@ -76,6 +83,7 @@ class PanelDesk:
         draft = screen.prompt.text if self._shown or screen.prompt.attachments else ""
         screen.worker.inspect(
             InspectionRequest(
+                chat_id=chat.id,
                 turns=chat.conversation.turns(),
                 draft=expand(draft, screen.settings.folder) if draft.strip() else "",
                 format=self._highlighted_format or chat.format,

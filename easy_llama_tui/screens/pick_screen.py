@@ -4,10 +4,10 @@ from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from easy_llama_tui.model_library import matches
+from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.widgets.pick_list import PickList
 
 Choice = TypeVar("Choice")
@@ -24,7 +24,7 @@ def match_score(query: str, text: str) -> float | None:
     return sum(score for score in scores if score is not None)
 
 
-class PickScreen(ModalScreen[Choice | None]):
+class PickScreen(Dialog[Choice | None]):
     """A screen that ends with what was chosen, or with None where it was closed.
 
     The field has the focus, and the keys that it does not need move in the list. A click beside the box

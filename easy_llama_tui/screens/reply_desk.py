@@ -24,6 +24,7 @@ class ReplyDesk:
         self._screen = screen
         self._turns = turns
         self._opening = ""
+        self._error_before = ""
         self.errors: dict[str, str] = {}
         """Why replies failed or ended early, by their ids."""
 
@@ -98,10 +99,8 @@ class ReplyDesk:
         if opening is None and reply.content:
             opening = Turn("bot", reply.content)
         self._opening = ""
-        self.errors.pop(reply.id, None)
-        self._turns.begin(
-            screen.chat, reply, opening=opening, is_continued=is_continued, asked=asked
-        )
+        self._error_before = self.errors.pop(reply.id, "")
+        self._turns.begin(screen.chat, reply, opening=opening, is_continued=is_continued, asked=asked)
         reply = screen.chat.conversation.update(reply.id, content=reply.content)
         screen.chat_log.append(screen.entry(reply))
         screen.chat_log.scroll_to_end_now()
@@ -134,6 +133,8 @@ class ReplyDesk:
                 finish=running.before.finish,
                 ids=running.before.ids,
             )
+            if self._error_before:
+                self.errors[running.reply_id] = self._error_before
         else:
             reply = conversation.get(running.reply_id)
             question, self._opening = reply.parent, reply.content
@@ -168,12 +169,34 @@ class ReplyDesk:
 
     def after_turn(self, step: Callable[[], None]) -> bool:
         """Stop a reply that is under way, and take a step once it has ended; return whether one was."""
-        screen = self._screen
         if self._turns.running is None:
             return False
         self._turns.afterwards = step
-        screen.action_stop()
+        self.stop()
         return True
+
+    def stop(self) -> None:
+        """Stop reading or writing; the text so far stays."""
+        is_waiting = self._turns.state is ChatState.LOADING
+        self._turns.stop()
+        if is_waiting:
+            # Nothing has begun that could be waited for.
+            self.end_turn("interrupted", "", (), "")
+        else:
+            self._screen.show_state()
+
+    def ask_again(self) -> None:
+        """Have the reply that waits for a model written by the next one that is loaded."""
+        running = self._turns.end()
+        reply = self._screen.chat.conversation.get(running.reply_id)
+        opening = Turn("bot", reply.content, reply.ids) if reply.content else None
+        self._turns.begin(
+            self._screen.chat,
+            reply,
+            opening=opening,
+            is_continued=running.before is not None,
+            asked=running.asked,
+        )
 
     def is_free(self) -> bool:
         """Return whether a reply can be begun, and say why not."""

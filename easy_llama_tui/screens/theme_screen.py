@@ -137,7 +137,8 @@ class ThemeScreen(PickScreen[str]):
         if self._waiting:
             self._waiting.stop()
             self._waiting = None
-        self.app.theme = name
+        if self.is_active:  # what was kept stays, whatever key comes late
+            self.app.theme = name
 
     def _draw(self, row: int, width: int, is_highlighted: bool) -> Content:
         name = self._names[row]

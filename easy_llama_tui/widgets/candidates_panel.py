@@ -14,6 +14,7 @@ from textual.message import Message
 from easy_llama.events import Candidate, Distribution
 from easy_llama_tui.display_text import cells
 from easy_llama_tui.visible_text import ending_of, fitted, visible
+from easy_llama_tui.widgets.probability_bars import DROPPED, full_bar, light_bar, percent, survivors_text
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 
 MOST_CANDIDATES = 100
@@ -22,7 +23,6 @@ MOST_CANDIDATES = 100
 _WIDE = 32
 """From this width on, rows have both numbers."""
 _QUIET = ("Type or generate, and the", "likeliest next tokens appear", "here.")
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 class CandidatesPanel(Vertical):
@@ -125,9 +125,10 @@ class CandidatesPanel(Vertical):
         if message.lines is self._header:
             start = len("Candidates ")
             end = start + cells(self._count_text())
-            if message.x == start:
+            # The space beside each sign belongs to it: a single cell is hard to hit.
+            if start <= message.x < start + 2:
                 self.action_more(-1)
-            elif message.x == end - 1:
+            elif end - 2 <= message.x < end:
                 self.action_more(1)
 
     def action_more(self, more: int) -> None:
@@ -138,7 +139,7 @@ class CandidatesPanel(Vertical):
             self.post_message(self.CountChanged(self._count))
 
     def _count_text(self) -> str:
-        return f"−{self._count}+"
+        return f"‹ {self._count} ›"
 
     def _show_lines(self) -> None:
         self._header.refresh()
@@ -147,15 +148,14 @@ class CandidatesPanel(Vertical):
     def _footer_lines(self, width: int) -> tuple[Content, ...]:
         if self._distribution is None:
             return ()
-        count = self._distribution.survivors
-        survive = f"{count:,} survive{'s' if count == 1 else ''} the samplers"
-        legend = [("after ", "$text-muted"), ("█", "$probability-after")]
-        legend += [
-            (" · before ", "$text-muted"),
+        legend = Content.assemble(
+            ("before ", "$text-muted"),
             ("░", "$probability-before"),
-            (" · × dropped", "$text-muted"),
-        ]
-        return Content(survive), Content.assemble(*legend)
+            (" · after ", "$text-muted"),
+            ("█", "$probability-after"),
+            (f" · × {DROPPED}", "$text-muted"),
+        )
+        return Content(survivors_text(self._distribution.survivors)), legend
 
     def _header_lines(self, width: int) -> tuple[Content, ...]:
         head = f"Candidates {self._count_text()}"
@@ -202,7 +202,7 @@ class _CandidateList(RowList, inherit_bindings=False):
         return self.has_focus and bool(self._candidates)
 
     def draw_row(self, index: int, width: int) -> list[Part]:
-        """Return a candidate: its text, its probability after the samplers, and the one before."""
+        """Return a candidate: its text, its probability before the samplers, and the one after."""
         candidate = self.candidate(index)
         if candidate is None:
             return [Part(f" {_QUIET[index]}" if self._candidates is None else "", "muted")]
@@ -211,39 +211,18 @@ class _CandidateList(RowList, inherit_bindings=False):
         text = clamp(room // 4, 6, 16)
         numbers = 2 if width >= _WIDE else 1
         bars = max(room - text - 7 * numbers, 2)
-        after = bars // 2
+        before, after = bars - bars // 2, bars // 2
         parts = [
             Part(" "),
             Part("×" if dropped else " ", "muted"),
             Part(fitted(visible(candidate.text), text), "muted" if dropped else "text"),
         ]
-        if dropped:
-            parts.append(Part(fitted(" dropped", 7 + after), "muted"))
-        else:
-            parts.append(Part(f"{_percent(candidate.after):>6} ", "text"))
-            parts.append(Part(fitted(_full_bar(candidate.after, after), after), "after"))
         if numbers > 1:
-            parts.append(Part(f"{_percent(candidate.before):>6} ", "before"))
-        parts.append(Part(_light_bar(candidate.before, bars - after), "before"))
+            parts.append(Part(f"{percent(candidate.before):>6} ", "before"))
+        parts.append(Part(fitted(light_bar(candidate.before, before), before), "before"))
+        if dropped:
+            parts.append(Part(f" {DROPPED}", "muted"))
+        else:
+            parts.append(Part(f"{percent(candidate.after):>6} ", "text"))
+            parts.append(Part(full_bar(candidate.after, after), "after"))
         return parts
-
-
-def _percent(probability: float) -> str:
-    share = probability * 100
-    if share <= 0:
-        return "0%"
-    if share < 0.1:
-        return "<0.1%"
-    return f"{share:.1f}%" if share < 99.95 else "100%"
-
-
-def _full_bar(probability: float, width: int) -> str:
-    """Return a bar in eighths of a cell; whatever is possible has one."""
-    eighths = max(round(clamp(probability, 0.0, 1.0) * width * 8), int(probability > 0))
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def _light_bar(probability: float, width: int) -> str:
-    """Return a bar in whole cells, or a line where it is less than half of one."""
-    whole = round(clamp(probability, 0.0, 1.0) * width)
-    return "░" * whole or ("▏" if probability > 0 else "")

@@ -27,8 +27,8 @@ _POLICIES = {
 """What is done when the context is full, at length and in short."""
 
 _ROLES = {"user": "you", "bot": "bot", "system": "sys", "draft": "new"}
-_NEARLY = 0.9
-"""The share of the context from which on what is left out next is announced."""
+_NEARLY = 0.95
+"""The share of the context, with room for a reply, from which on it is said that it is nearly full."""
 _LEAST_ROWS = 3
 """Rows that the list of messages keeps when the panel is low."""
 
@@ -175,6 +175,7 @@ class ContextPanel(Vertical):
             return
         shares = shares_of(self._inspection, self._messages, self._context_length)
         warning = _wrapped(self._warning(shares), width, "$text-warning")
+        warning = warning or _wrapped(self._left_out(), width, "$text-muted", sign="")
         room = height - _LEAST_ROWS - 3 - len(warning)
         legend = legend_lines(shares, width) if self._context_length else []
         if len(legend) > room:
@@ -188,11 +189,14 @@ class ContextPanel(Vertical):
     def _used(self, shares: Shares, width: int) -> Content:
         if not self._context_length:
             return Content("No model is loaded yet.")
-        share = f"({shares.used / self._context_length:.0%})".replace("%", " %")
-        text = f"Used {shares.used:,} of {self._context_length:,} {share}"
-        if cells(text) > width:
-            text = f"{shares.used:,}/{self._context_length:,} {share}"
-        return Content.styled(text, "bold")
+        is_full = shares.used >= self._context_length
+        share = "100 %, full" if is_full else f"{min(round(100 * shares.used / self._context_length), 99)} %"
+        texts = (
+            f"Used {shares.used:,} of {self._context_length:,} ({share})",
+            f"{shares.used:,}/{self._context_length:,} ({share})",
+            f"{shares.used:,}/{self._context_length:,} {'full' if is_full else share}",
+        )
+        return Content.styled(next((text for text in texts if cells(text) <= width), texts[-1]), "bold")
 
     def _warning(self, shares: Shares) -> str:
         window = self._inspection.window
@@ -211,13 +215,15 @@ class ContextPanel(Vertical):
         return "The context is nearly full, and nothing more can be left out."
 
     def _is_nearly_full(self, shares: Shares) -> bool:
-        """Return whether the next turn, if it is as long as the last, may not fit."""
-        room = self._inspection.room
-        last_turn = sum(tokens for _, tokens in self._inspection.costs[-2:])
-        return (
-            shares.used + room > _NEARLY * self._context_length
-            or shares.used + last_turn + room > self._context_length
-        )
+        """Return whether the prompt and the room for a reply leave nearly nothing."""
+        return shares.used + self._inspection.room >= _NEARLY * self._context_length
+
+    def _left_out(self) -> str:
+        outside = self._inspection.window.outside
+        count = sum(line.id in outside for line in self._messages)
+        if not count or not self._context_length:
+            return ""
+        return f"{count:,} older message{' is' if count == 1 else 's are'} left out."
 
     def _policy_line(self, width: int) -> Content:
         long, short = _POLICIES[self._policy]

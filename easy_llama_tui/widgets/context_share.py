@@ -21,6 +21,9 @@ class _Line(Protocol):
 class Shares:
     """Tokens of the context by what takes them; together they are the context."""
 
+    own: int = 0
+    """What the format begins with, such as a system prompt of its own."""
+
     system: int = 0
     history: int = 0
     draft: int = 0
@@ -35,10 +38,11 @@ class Shares:
     @property
     def used(self) -> int:
         """The tokens of the prompt that is sent."""
-        return self.system + self.history + self.draft + self.opening
+        return self.own + self.system + self.history + self.draft + self.opening
 
 
 _PARTS = (
+    ("format", "▚", "$bar-system"),
     ("system", "█", "$bar-system"),
     ("history", "▓", "$bar-history"),
     ("draft", "▒", "$bar-draft"),
@@ -56,9 +60,12 @@ def shares_of(inspection: Inspection, messages: Sequence[_Line], context_length:
     used = window.tokens or inspection.total
     draft, opening = inspection.draft, inspection.reply_opening
     # Costs are those in the whole prompt: what is left out may change what stands beside it by a little.
-    history = max(used - system - draft - opening, 0)
+    rest = max(used - system - draft - opening, 0)
+    has_history = inspection.history > sum(tokens for role, tokens in outside if role != "system")
+    own = min(inspection.format_own, rest) if has_history else rest
     room = min(inspection.room, max(context_length - used, 0))
-    return Shares(system, history, draft, opening, room, max(context_length - used - room, 0))
+    free = max(context_length - used - room, 0)
+    return Shares(own, system, rest - own, draft, opening, room, free)
 
 
 def draw_bar(shares: Shares, width: int) -> Content:
@@ -83,6 +90,9 @@ def legend_lines(shares: Shares, width: int) -> list[Content]:
     """Return what the glyphs of the bar mean, with numbers, in as few lines as fit."""
     lines: list[Content] = []
     for (name, glyph, style), count in zip(_PARTS, _tokens(shares), strict=True):
+        # Most prompts begin with a message of the chat, or with next to nothing.
+        if name == "format" and not count:
+            continue
         number = f"{shares.opening:,}+{shares.room:,}" if name == "reply" and shares.opening else f"{count:,}"
         item = Content.assemble((glyph, style), f" {name} {number}")
         if lines and lines[-1].cell_length + 2 + cells(item.plain) <= width:
@@ -93,4 +103,5 @@ def legend_lines(shares: Shares, width: int) -> list[Content]:
 
 
 def _tokens(shares: Shares) -> tuple[int, ...]:
-    return shares.system, shares.history, shares.draft, shares.opening + shares.room, shares.free
+    reply = shares.opening + shares.room
+    return shares.own, shares.system, shares.history, shares.draft, reply, shares.free

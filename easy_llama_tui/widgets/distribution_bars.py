@@ -4,12 +4,11 @@ from textual.content import Content
 from textual.widget import Widget
 
 from easy_llama.events import Candidate, Distribution
-from easy_llama_tui.display_text import cells, chop, printable
+from easy_llama_tui.visible_text import fitted, visible
+from easy_llama_tui.widgets.probability_bars import DROPPED, full_bar, light_bar, percent, survivors_text
 
 MAX_BARS = 6
 HEAD_ROWS = 2
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_VISIBLE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
 class DistributionBars(Widget):
@@ -43,53 +42,33 @@ class DistributionBars(Widget):
         return Content("\n").join(rows)
 
 
-def token_text(text: str) -> str:
-    """Return a token's text with its spaces and newlines made visible, on one line."""
-    return printable(text).translate(_VISIBLE) or "(no text)"
-
-
 def _columns(width: int) -> tuple[int, int]:
-    """Return the widths of the text and of one bar: two bars, each with a percentage of 5 cells."""
+    """Return the widths of the text and of one bar: two bars, each after a number in 7 cells."""
     bar = max((width - 14) // 3, 2)
     return max(width - 2 * bar - 14, 4), bar
 
 
 def _head(distribution: Distribution, width: int) -> list[Content]:
-    number = distribution.survivors
-    survive = "candidate survives" if number == 1 else "candidates survive"
     text, bar = _columns(width)
     names = f"{' ' * text} {'before':<{bar + 6}} {'after':<{bar + 6}}"
     return [
-        Content.styled(f"{number:,} {survive}", "bold $text-primary").truncate(width, ellipsis=True),
+        Content.styled(survivors_text(distribution.survivors), "bold $text-primary").truncate(
+            width, ellipsis=True
+        ),
         Content.styled(names, "$text-muted").truncate(width),
     ]
 
 
 def _row(candidate: Candidate, width: int) -> Content:
-    room, bar = _columns(width)
-    text = token_text(candidate.text)
-    if cells(text) > room:
-        text = chop(text, room - 1)[0] + "…"
-    before = max(round(candidate.before * bar), 1 if candidate.before > 0 else 0)
-    return Content.assemble(
-        text + " " * (room - cells(text)),
-        " ",
-        ("░" * before + " " * (bar - before), "$probability-before"),
-        (f" {_percent(candidate.before)} ", "$probability-before"),
-        (_bar(candidate.after, bar), "$probability-after"),
-        (f" {_percent(candidate.after) if candidate.after > 0 else ' drop'}", "$probability-after"),
-    ).truncate(width)
-
-
-def _bar(share: float, width: int) -> str:
-    eighths = max(round(min(share, 1.0) * width * 8), 1 if share > 0 else 0)
-    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip().ljust(width)[:width]
-
-
-def _percent(share: float) -> str:
-    """Return a probability in 5 cells."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    if share < 0.0995:
-        return f"{share * 100:4.1f}%"
-    return f"{share * 100:4.0f}%"
+    text, bar = _columns(width)
+    parts: list[str | tuple[str, str]] = [
+        fitted(visible(candidate.text), text),
+        (f"{percent(candidate.before):>6} ", "$probability-before"),
+        (fitted(light_bar(candidate.before, bar), bar), "$probability-before"),
+    ]
+    if candidate.after > 0:
+        parts.append((f"{percent(candidate.after):>6} ", "$probability-after"))
+        parts.append((full_bar(candidate.after, bar), "$probability-after"))
+    else:
+        parts.append((f" {DROPPED}", "$text-muted"))
+    return Content.assemble(*parts).truncate(width)

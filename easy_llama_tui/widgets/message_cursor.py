@@ -18,9 +18,9 @@ class Step(NamedTuple):
 
 
 def text_rows(column: MessageColumn, message: int) -> range:
-    """Return the rows of a message from the top of the chat, without the blank one at its end."""
+    """Return the rows of a message from the top of the chat, without those that part it from the next."""
     top = column.top(message)
-    return range(top, top + max(1, column.views[message].height - 1))
+    return range(top, top + max(1, column.views[message].own_height))
 
 
 def step(column: MessageColumn, message: int, direction: int, top: int, height: int) -> Step:

@@ -82,6 +82,8 @@ class MessageScroll(ScrollView, can_focus=True):
         self._placing = False
         self._styles_outdated = True
         self._rows = RowPainter()
+        self._ruled: MessageView | None = None
+        """The message with the rule below it."""
         self._waiting: dict[str, ChatEntry] = {}
         self._timer: Timer | None = None
         self._next_frame = 0.0
@@ -111,6 +113,7 @@ class MessageScroll(ScrollView, can_focus=True):
                 view.update(entry)
         self._column.replace(views)
         self._indices = {entry.id: index for index, entry in enumerate(entries)}
+        self._place_rule()
         self._clear_selection()
         if anchor and kept in self._indices:
             self._show(Anchor(Place(self._indices[kept], anchor.place.row)))
@@ -126,7 +129,7 @@ class MessageScroll(ScrollView, can_focus=True):
         dirty = self._column.height
         self._indices[entry.id] = len(self._column.views)
         self._column.append(MessageView(entry, self._layout))
-        self._show(anchor, dirty=dirty)
+        self._show(anchor, dirty=min(dirty, self._place_rule()))
         self._note_text_in(len(self._column.views) - 1)
 
     def update(self, entry: ChatEntry) -> None:
@@ -159,6 +162,7 @@ class MessageScroll(ScrollView, can_focus=True):
         dirty = self._column.top(index)
         self._column.truncate(index)
         self._clear_selection()
+        dirty = min(dirty, self._place_rule())
         self._show(anchor if anchor and anchor.place.message < index else None, dirty=dirty)
 
     def entry_at(self, line: int) -> ChatEntry | None:
@@ -215,13 +219,35 @@ class MessageScroll(ScrollView, can_focus=True):
         index = self._indices[entry.id]
         view = self._column.views[index]
         longer = len(entry.text) > len(view.entry.text)
+        crosses = entry.outside != view.entry.outside
         anchor, height = self._anchor(), view.height
         first = view.update(entry)
         if view.height != height:
             self._column.heights_changed(index)
-        self._show(anchor, dirty=self._column.top(index) + first)
+        dirty = self._column.top(index) + first
+        self._show(anchor, dirty=min(dirty, self._place_rule()) if crosses else dirty)
         if longer:
             self._note_text_in(index)
+
+    def _place_rule(self) -> int:
+        """Have the rule where the model begins to read; return the first row that this may have changed.
+
+        It is below the last message that is outside the context, as that is what the reader is told of.
+        """
+        views = self._column.views
+        last = next((at for at in range(len(views) - 1, -1, -1) if views[at].entry.outside), len(views))
+        ruled = views[last] if last + 1 < len(views) else None
+        dirty = self._column.height
+        if ruled is not self._ruled:
+            for view, has_rule in ((self._ruled, False), (ruled, True)):
+                if view is None:
+                    continue
+                view.set_rule(has_rule)
+                if (at := self._indices.get(view.entry.id)) is not None:
+                    self._column.heights_changed(at)
+                    dirty = min(dirty, self._column.top(at))
+            self._ruled = ruled
+        return dirty
 
     # Where the reader is
 
@@ -436,5 +462,5 @@ class MessageScroll(ScrollView, can_focus=True):
 
     def _row(self, place: Place, line: Line) -> Strip:
         view = self._column.views[place.message]
-        marked = view.selected and place.row < view.height - 1
+        marked = view.selected and place.row < view.own_height
         return self._rows.strip(place, line, self.text_selection, marked=marked)

@@ -25,6 +25,13 @@ CHARACTER_LIMIT = 100_000
 _LEAST_NAME = 8
 """Cells that a name keeps before what else the header says is cut."""
 _BLANK = Line(())
+_RULES = (
+    "the model no longer reads what is above",
+    "what is above is no longer read",
+    "no longer read ↑",
+    "not read ↑",
+)
+"""What the rule says below what is outside the context, at length and in short."""
 _FENCES = MarkdownIt("commonmark", {"html": False})
 
 
@@ -106,6 +113,8 @@ class MessageView:
     def __init__(self, entry: ChatEntry, layout: Layout) -> None:
         self.entry = entry
         self.selected = False
+        self.has_rule = False
+        """Whether a rule below it says that the model reads no more than what follows."""
         self._layout = layout
         self._lines: list[Line] | None = None
         self._begin()
@@ -137,7 +146,16 @@ class MessageView:
             return len(self._lines)
         if not self._estimate:
             self._estimate = _estimated_height(self.entry, self._body_width, self._layout.folded)
-        return self._estimate
+        return self._estimate + self._rows_below - 1
+
+    @property
+    def own_height(self) -> int:
+        """The number of its rows without those that part it from the next message."""
+        return self.height - self._rows_below
+
+    @property
+    def _rows_below(self) -> int:
+        return 3 if self.has_rule else 1
 
     def update(self, entry: ChatEntry) -> int:
         """Show another state of the message, and return the first row that changed.
@@ -168,6 +186,13 @@ class MessageView:
         self.selected = selected
         if self._lines:
             self._lines[0] = self._header()
+
+    def set_rule(self, has_rule: bool) -> None:
+        """Draw the rule below the message, or no longer."""
+        own_height = self.own_height
+        self.has_rule = has_rule
+        if self._lines is not None:
+            self._lines = [*self._lines[:own_height], *self._separation()]
 
     def position_of(self, row: int) -> Position:
         """Return the place of a row."""
@@ -222,8 +247,19 @@ class MessageView:
             lines += map(indented, self._plain_lines())
         self._starts.append(len(lines))
         lines += map(indented, self._below(has_text=len(lines) > 1))
-        lines.append(_BLANK)
+        lines += self._separation()
         return lines
+
+    def _separation(self) -> list[Line]:
+        """Return the rows between the message and the next; copied, they are one blank line."""
+        if not self.has_rule:
+            return [_BLANK]
+        width = self._body_width
+        text = next((text for text in _RULES if len(text) + 6 <= width), _RULES[-1])
+        rule = f"── {text} ──".ljust(width, "─")
+        # All of it is lead: it is no text of the chat.
+        row = Line((Segment(rule, self._layout.styles.outside),), len(rule), "")
+        return [_BLANK, indented(row), Line((), joint="")]
 
     def _bot_parts(self, added: str) -> list[PartRows]:
         """Bring the parts of a bot's text up to date."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from textwrap import wrap
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
@@ -122,7 +123,7 @@ class PromptPreview(RowView, can_focus=True):
         end = monotonic() + _SLICE_SECONDS
         while not self.is_laid_out and monotonic() < end:
             self._lay_out(min(self._next + _SLICE_TOKENS, len(self._tokens)))
-        self.rows_changed(len(self._starts) if self._tokens else 1)
+        self.rows_changed(len(self._starts) if self._tokens else len(self._empty_rows()))
         if self._wanted is not None and (self.is_laid_out or self._next > self._wanted):
             row = bisect_right(self._starts, (self._wanted, 0)) - 1
             self.scroll_to(y=max(row, 0), animate=False, immediate=True, force=True)
@@ -194,7 +195,8 @@ class PromptPreview(RowView, can_focus=True):
     def draw_row(self, index: int, width: int) -> list[Part]:
         """Return the tokens of a row."""
         if not self._tokens:
-            return [Part(_EMPTY, "muted")]
+            rows = self._empty_rows()
+            return [Part(rows[index] if index < len(rows) else "", "muted")]
         token, piece = self._starts[index]
         until = self._starts[index + 1] if index + 1 < len(self._starts) else (self._next, 0)
         parts: list[Part] = []
@@ -204,6 +206,10 @@ class PromptPreview(RowView, can_focus=True):
             parts += self._drawn(one, pieces[piece][0])
             token, piece = (token, piece + 1) if piece + 1 < len(pieces) else (token + 1, 0)
         return parts
+
+    def _empty_rows(self) -> list[str]:
+        """Return what is said where there are no tokens, in rows of words."""
+        return wrap(_EMPTY, max(self._laid_width, 1))
 
     def _drawn(self, token: PromptToken, text: str) -> list[Part]:
         look = "control" if token.is_control else "written"

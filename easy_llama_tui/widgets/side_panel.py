@@ -52,7 +52,8 @@ class SidePanel(Vertical):
         await self.show_panel("" if name == self.shown_panel else name)
 
     async def show_panel(self, name: str, *, focus: bool = True) -> None:
-        """Show the panel of this name; "" shows none."""
+        """Show the panel of this name; "" shows none, and so does a name that is not known."""
+        name = name if name in PANELS else ""
         self.shown_panel = name
         for panel in self.children:
             panel.display = panel.id == name

@@ -492,3 +492,115 @@ async def test_everything_can_be_copied_without_laying_it_out() -> None:
         assert text.endswith("last of 99")
         assert text.count("last of") == 100
         assert sum(view.is_laid_out for view in reader.log._column.views) < 6
+
+
+# The rule between what the model reads and what it does not
+
+
+RULE = "── the model no longer reads what is above ──"
+
+
+def outside(entry: ChatEntry) -> ChatEntry:
+    return replace(entry, outside=True)
+
+
+def rules(reader: Reader) -> list[int]:
+    return [y for y, row in enumerate(reader.rows()) if "no longer read" in row]
+
+
+async def test_a_rule_parts_what_the_model_reads_from_what_it_does_not() -> None:
+    entries = numbered(4, 1)
+    entries[:2] = map(outside, entries[:2])
+    async with reading(entries, (60, 20)) as reader:
+        rows = reader.rows()
+        assert rows[4:9] == ["  message 1 line 0", "", rows[6], "", "  You"]
+        assert rows[6].startswith(f"  {RULE}") and set(rows[6][len(RULE) :]) == {"─"}
+        assert rules(reader) == [6]
+
+
+async def test_there_is_one_rule_below_the_last_message_outside() -> None:
+    entries = numbered(6, 1)
+    for index in (0, 3):
+        entries[index] = outside(entries[index])
+    async with reading(entries, (60, 30)) as reader:
+        assert rules(reader) == [12]
+        # It goes along as more messages, or fewer, are outside.
+        reader.log.update(outside(entries[4]))
+        assert rules(reader) == [15]
+        for index in (4, 3):
+            reader.log.update(replace(entries[index], outside=False))
+        assert rules(reader) == [3]
+        reader.log.update(replace(entries[0], outside=False))
+        assert rules(reader) == [] and len([row for row in reader.rows() if row]) == 12
+
+
+async def test_below_the_last_message_of_all_there_is_no_rule() -> None:
+    entries = list(map(outside, numbered(2, 1)))
+    async with reading(entries, (60, 20)) as reader:
+        assert rules(reader) == []
+        reader.log.append(user("new", "inside"))
+        assert rules(reader) == [6]
+        reader.log.remove_from("new")
+        assert rules(reader) == []
+        reader.log.set_entries([*entries, user("new", "inside")])
+        assert rules(reader) == [6]
+        reader.log.set_entries(numbered(3, 1))
+        assert rules(reader) == []
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 44, 48, 49, 200])
+async def test_the_rule_fits_every_width(width: int) -> None:
+    entries = numbered(2, 1)
+    async with reading([outside(entries[0]), entries[1]], (width, 12)) as reader:
+        rule = reader.rows()[3]
+        assert "read" in rule and "─" in rule and len(rule) == width - 2
+        assert ("the model no longer" in rule) == (width >= 49)
+
+
+async def test_what_the_reader_sees_stays_as_messages_go_outside() -> None:
+    entries = numbered(40)
+    async with reading(entries) as reader:
+        await reader.press("pageup", "pageup", "pageup")
+        seen = reader.rows()
+        assert not reader.log.following
+        for entry in entries[:10]:
+            reader.log.update(outside(entry))
+        await reader.pilot.pause()
+        assert reader.rows() == seen
+        # Now the rule is put into what is seen: what is in the first row stays there.
+        at = next(int(row.split()[1]) for row in seen if "message" in row)
+        for entry in entries[: at + 1]:
+            reader.log.update(outside(entry))
+        await reader.pilot.pause()
+        assert reader.rows()[0].split("·")[0].rstrip() == seen[0] and len(rules(reader)) == 1
+        for entry in entries[: at + 1]:
+            reader.log.update(entry)
+        await reader.pilot.pause()
+        assert reader.rows() == seen
+
+
+async def test_the_end_stays_in_view_as_messages_go_outside() -> None:
+    entries = numbered(12)
+    async with reading(entries) as reader:
+        reader.log.update(outside(entries[10]))
+        await reader.pilot.pause()
+        assert reader.log.following and reader.log.max_scroll_y == round(reader.log.scroll_y)
+        assert reader.rows()[-2] == "  message 11 line 2" and len(rules(reader)) == 1
+
+
+async def test_the_rule_is_not_copied() -> None:
+    entries = [bot("0", "above"), user("1", "below")]
+    for first in (entries[0], outside(entries[0])):
+        async with reading([first, entries[1]], (60, 12)) as reader:
+            reader.log.text_select_all()
+            copied = reader.app.screen.get_selected_text()
+            label = " · outside the context" if first.outside else ""
+            assert copied == f"Model{label}\nabove\n\nYou\nbelow"
+            assert reader.log.copied_text("0") == "above"
+
+
+async def test_the_mark_of_a_message_is_not_drawn_beside_the_rule() -> None:
+    entries = numbered(2, 1)
+    async with reading([outside(entries[0]), entries[1]], (60, 12)) as reader:
+        reader.log.enter_message_mode("0")
+        assert [row[:1] for row in reader.rows()[:6]] == ["▌", "▌", "", " ", "", " "]

@@ -228,7 +228,7 @@ async def test_a_new_chat_while_a_reply_is_written_stops_and_keeps_that(run_app:
         await running.pilot.press("ctrl+n")
         await running.until(lambda: running.screen.chat.id != first)
         await running.until_state(ChatState.IDLE)
-        running.screen._writer.flush(10)
+        running.screen.writer.flush(10)
         assert running.store.load(first).messages[-1].finish == "interrupted"
 
 
@@ -279,7 +279,7 @@ async def test_a_streaming_reply_is_saved_now_and_then(
         await running.send("Hello")
 
         def on_disk() -> bool:
-            running.screen._writer.flush(5)
+            running.screen.writer.flush(5)
             return running.store.load(running.screen.chat.id).messages[-1].content == "still going"
 
         await running.until(lambda: running.said[-1] == ("bot", "still going") and on_disk())

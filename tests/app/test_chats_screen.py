@@ -83,7 +83,7 @@ class Shown:
 
     @property
     def count(self) -> str:
-        return str(self.screen.query_one("#chats").border_subtitle)
+        return str(self.screen.query_one("#chats").border_subtitle or "")
 
     @property
     def notices(self) -> list[str]:

@@ -115,15 +115,13 @@ async def test_before_something_is_left_out_it_is_said() -> None:
         soon = "⚠ The next turns will leave out the oldest messages."
         await show(reader, replace(INSPECTION, room=500), length=2048)
         assert soon not in reader.text()
-        # More than nine tenths with the room for the reply.
-        await show(reader, replace(INSPECTION, room=700), length=2048)
-        assert soon in reader.text()
-        # The next exchange, were it like the last, would not fit.
-        long = (*INSPECTION.costs[:3], ("c", 300), ("d", 300))
-        await show(reader, replace(INSPECTION, room=500, costs=long), length=2048)
+        # A twentieth of the context is left beside the room for the reply.
+        await show(reader, replace(INSPECTION, room=741), length=2048)
+        assert soon not in reader.text()
+        await show(reader, replace(INSPECTION, room=742), length=2048)
         assert soon in reader.text()
         none_next = Window(frozenset(), (), True, 1204)
-        stop = replace(INSPECTION, room=700, window=none_next)
+        stop = replace(INSPECTION, room=800, window=none_next)
         await show(reader, stop, length=2048, policy=Policy.STOP)
         assert "⚠ The context is nearly full, and nothing is left out: the chat stops there." in reader.text()
         await show(reader, stop, length=2048)
@@ -133,6 +131,58 @@ async def test_before_something_is_left_out_it_is_said() -> None:
         assert "⚠ This does not fit the context" in reader.text()
         await show(reader, Inspection(error="The [b]template[/b] fails."))
         assert "⚠ The [b]template[/b] fails." in reader.text()
+
+
+@pytest.mark.parametrize("used", [120, 960])
+async def test_what_is_left_out_is_said_without_alarm_while_there_is_room(used: int) -> None:
+    async with panel_on_screen(ContextPanel(), size=(40, 24)) as reader:
+        # The last exchange was long, nothing can be left out next, and yet there is room.
+        costs = (("s", 30), ("a", 900), ("b", 900), ("c", 40), ("d", 50))
+        outside = Window(frozenset({"a", "b"}), (), True, used)
+        inspection = Inspection(costs=costs, system=30, history=1890, room=512, window=outside)
+        await show(reader, inspection, length=2048)
+        assert "⚠" not in reader.text() and "full, and" not in reader.text()
+        assert "2 older messages are left out." in reader.text()
+        one = replace(inspection, window=Window(frozenset({"a"}), (), True, used))
+        await show(reader, one, length=2048)
+        assert "1 older message is left out." in reader.text()
+        await show(reader, replace(inspection, window=Window(frozenset(), (), True, used)), length=2048)
+        assert "left out." not in reader.text() and "⚠" not in reader.text()
+
+
+@pytest.mark.parametrize(
+    ("used", "width", "words"),
+    [
+        (255, 40, "Used 255 of 256 (99 %)"),
+        (256, 40, "Used 256 of 256 (100 %, full)"),
+        (263, 40, "Used 263 of 256 (100 %, full)"),
+        (430, 24, "430/256 (100 %, full)"),
+        (430, 18, "430/256 full"),
+    ],
+)
+async def test_more_than_all_of_it_is_full(used: int, width: int, words: str) -> None:
+    async with panel_on_screen(ContextPanel(), size=(width, 24)) as reader:
+        await show(reader, Inspection(history=used), length=256)
+        assert reader.rows()[0] == words
+
+
+async def test_what_the_format_begins_with_is_no_history() -> None:
+    async with panel_on_screen(ContextPanel(), size=(60, 24)) as reader:
+        inspection = Inspection(
+            costs=(("a", 200), ("b", 300), ("draft", 9)), history=500, draft=9, reply_opening=3, format_own=22
+        )
+        messages = MESSAGES[1:3]
+        await show(reader, replace(inspection, window=Window(frozenset(), (), True, 534)), messages)
+        assert "▚ format 22" in reader.text() and "▓ history 500" in reader.text()
+        # Where all are out, what is left is the format's, though its end may have been another.
+        for used, own in ((31, 19), (36, 24)):
+            out = Window(frozenset({"a", "b"}), (), True, used)
+            await show(reader, replace(inspection, window=out), messages)
+            assert f"Used {used} of 8,192" in reader.text()
+            assert f"▚ format {own}" in reader.text() and "▓ history 0" in reader.text()
+            assert reader.rows()[1].startswith("▚▒░")
+        await show(reader)
+        assert "format" not in reader.text()
 
 
 async def test_a_thousand_messages_cost_as_much_as_those_in_view(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,26 +246,27 @@ def test_a_system_message_that_is_left_out_is_no_part_of_the_system_share() -> N
 counts = st.integers(0, 5000)
 
 
-@given(counts, counts, counts, counts, counts, counts, st.integers(1, 60))
+@given(counts, counts, counts, counts, counts, counts, counts, st.integers(1, 60))
 def test_the_bar_is_as_wide_as_asked_and_shows_every_part(
-    system: int, history: int, draft: int, opening: int, room: int, free: int, width: int
+    own: int, system: int, history: int, draft: int, opening: int, room: int, free: int, width: int
 ) -> None:
-    shares = Shares(system, history, draft, opening, room, free)
+    shares = Shares(own, system, history, draft, opening, room, free)
     bar = draw_bar(shares, width).plain
-    parts = (system, history, draft, opening + room, free)
+    parts = (own, system, history, draft, opening + room, free)
     assert len(bar) == (width if any(parts) else 0)
-    if width >= 5:
-        assert [glyph in bar for glyph in "█▓▒░·"] == [part > 0 for part in parts]
+    if width >= 6:
+        assert [glyph in bar for glyph in "▚█▓▒░·"] == [part > 0 for part in parts]
     assert all(line.cell_length <= max(width, 20) for line in legend_lines(shares, width))
 
 
-@given(counts, counts, counts, st.integers(0, 20), counts, st.integers(1, 9000))
+@given(counts, counts, counts, counts, st.integers(0, 20), counts, st.integers(1, 9000))
 def test_the_shares_are_the_context(
-    system: int, history: int, draft: int, opening: int, room: int, context: int
+    own: int, system: int, history: int, draft: int, opening: int, room: int, context: int
 ) -> None:
-    inspection = Inspection((), system, history, draft, opening, room)
+    inspection = Inspection((), system, history, draft, opening, room, own)
     shares = shares_of(inspection, (), context)
     assert shares.used == inspection.total
+    assert (shares.own, shares.history) == (own, history)
     assert shares.used + shares.room + shares.free == max(context, shares.used)
 
 

@@ -281,6 +281,17 @@ async def test_a_long_prompt_keeps_no_one_waiting_and_is_all_there_in_the_end() 
         assert top in reader.rows()[0]
 
 
+@pytest.mark.parametrize("width", [24, 33, 60])
+async def test_that_there_is_nothing_to_send_is_said_in_whole_words(width: int) -> None:
+    async with panel_on_screen(PromptPreview(), size=(width, 5)) as reader:
+        whole = "Nothing to send yet: the prompt appears here."
+        await reader.until(lambda: " ".join(row.strip() for row in reader.rows()).strip() == whole)
+        # A narrower window does not cut it either.
+        await reader.pilot.resize_terminal(18, 6)
+        await reader.until(lambda: " ".join(row.strip() for row in reader.rows()).strip() == whole)
+        assert not any(row.endswith(" ") or len(row) > 18 for row in reader.rows())
+
+
 async def test_nothing_to_send_is_said() -> None:
     async with panel_on_screen(PromptPreview(), size=(60, 5)) as reader:
         await reader.until(lambda: "Nothing to send yet" in reader.text())

@@ -11,8 +11,8 @@ async def test_it_begins_at_the_theme_that_is_on() -> None:
     async with show(ThemeScreen()) as reader:
         await reader.until_seen("▸ ezllama-dark ●")
         assert reader.app.theme == DEFAULT_THEME
-        assert reader.line("ezllama-light").split() == ["ezllama-light", "light"]
-        assert reader.line("nord").split() == ["nord", "dark"]
+        assert reader.line("ezllama-light").rpartition("│")[2].split() == ["ezllama-light", "light"]
+        assert reader.line("nord").rpartition("│")[2].split() == ["nord", "dark"]
 
 
 async def test_a_theme_is_put_on_as_it_is_highlighted_and_kept_with_enter() -> None:

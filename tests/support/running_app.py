@@ -100,7 +100,7 @@ class Running:
 
     async def saved(self) -> Session:
         """The chat as it is on the disk, once all is written."""
-        assert await asyncio.to_thread(self.screen._writer.flush, 10.0)
+        assert await asyncio.to_thread(self.screen.writer.flush, 10.0)
         return self.store.load(self.screen.chat.id)
 
     async def saved_messages(self) -> list[tuple[str, str, str | None]]:

@@ -8,7 +8,9 @@ import pytest
 from support.terminal import Start, Terminal
 
 from easy_llama.prompt import Role
+from easy_llama_tui import locations
 from easy_llama_tui.conversation import Finish, Message
+from easy_llama_tui.prompt_history import PromptHistory
 from easy_llama_tui.session import ModelReference, SamplerChoice, Session
 from easy_llama_tui.session_store import SessionStore
 
@@ -65,6 +67,7 @@ def test_a_strangers_chat_is_shown_as_text(open_chat: Start, strangers_chat: Pat
 def test_a_strangers_message_brought_back_to_the_prompt_is_text(
     open_chat: Start, strangers_chat: Path
 ) -> None:
+    PromptHistory(locations.history_file()).add(HOSTILE)
     terminal = open_chat("--resume", strangers_chat)
     terminal.keys("ctrl+up")
     terminal.until(lambda: "clip" in terminal.prompt)

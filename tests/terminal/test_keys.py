@@ -60,4 +60,4 @@ def test_the_window_may_change_its_size_while_a_reply_is_written(
     (summary,) = store.summaries()
     terminal.until(lambda: store.load(summary.id).messages[-1].finish)
     reply = store.load(summary.id).messages[-1].content
-    assert terminal.chat.endswith(f"{' '.join(reply.split())} ▌ stopped · ^R to re-roll")
+    assert terminal.chat.endswith(f"{' '.join(reply.split())} ▌ stopped · F8 to continue · ^R to re-roll")

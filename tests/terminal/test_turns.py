@@ -58,7 +58,7 @@ def test_a_reply_is_stopped_rerolled_and_both_are_kept(open_chat: Start, store: 
     question, first = stop(terminal, store, messages=2)
     assert (first.role, first.finish) == ("bot", "interrupted")
     assert first.content.strip()
-    assert terminal.chat.endswith(f"{on_one_line(first)} {STOPPED} · ^R to re-roll")
+    assert terminal.chat.endswith(f"{on_one_line(first)} {STOPPED} · F8 to continue · ^R to re-roll")
     assert "stopped" not in first.content
     assert "▌" not in next(store.folder.glob("*.toml")).read_text()
 

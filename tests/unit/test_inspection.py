@@ -1,6 +1,7 @@
 """What the next prompt is made of, as the panels show it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from support.scripted_engine import ScriptedEngine
 from easy_llama import formats
 from easy_llama.errors import ChatTemplateError, ModelUnloadedException
 from easy_llama.events import CancelFlag
-from easy_llama.prompt import Turn
+from easy_llama.prompt import Control, Turn
 from easy_llama.samplers import DefaultSampling
 from easy_llama_tui.context_window import EVERYTHING, PathTurn, Policy
 from easy_llama_tui.conversation import Conversation
@@ -44,8 +45,32 @@ def test_each_message_costs_its_words_and_what_the_format_puts_before_it() -> No
     found = look(request(SYSTEM, ASKED, SAID, draft="And the dog?"))
     assert dict(found.costs) == {"m1": 1 + 3, "m2": 2 + 5, "m3": 2 + 4, DRAFT: 2 + 3}
     assert (found.system, found.history, found.draft, found.reply_opening) == (4, 13, 5, 2)
+    assert found.format_own == 0
     assert found.total == found.window.tokens == 24
     assert (found.error, found.warnings, found.tokens, found.distribution) == ("", (), (), None)
+
+
+class OwnPrompt(ScriptedEngine):
+    """Its format begins with a system prompt where the chat has none."""
+
+    def render(self, turns: Sequence[Turn], *more: object, **named: object) -> RenderedPrompt:
+        found = super().render(turns, *more, **named)  # type: ignore[arg-type]
+        if turns and turns[0].role == "system":
+            return found
+        pieces = (Control("<s>You are a helpful model</s> "), *found.pieces)
+        return replace(
+            found, pieces=pieces, ids=tuple(range(len(self.places(replace(found, pieces=pieces)))))
+        )
+
+
+def test_what_the_format_itself_begins_with_is_no_cost_of_a_message() -> None:
+    # "<s>You are a helpful model</s> <|im_start|>user" are six words.
+    plain, own = look(request(ASKED, SAID)), look(request(ASKED, SAID), OwnPrompt())
+    assert own.costs == plain.costs == (("m2", 5), ("m3", 2 + 4))
+    assert (plain.format_own, own.format_own) == (1, 1 + 5)
+    assert own.total == own.window.tokens == plain.total + 5
+    with_system = look(request(SYSTEM, ASKED), OwnPrompt())
+    assert with_system.format_own == 0 and with_system.system == 1 + 3
 
 
 def test_room_is_kept_for_the_reply() -> None:
@@ -68,7 +93,7 @@ def test_a_draft_after_a_question_without_a_reply_is_read_with_it_as_when_it_is_
 @pytest.mark.parametrize("words", [1, 3, 100])
 def test_a_long_draft_bears_the_most_of_a_shared_turn(words: int) -> None:
     found = look(request(ASKED, draft="dog " * words))
-    assert found.draft + found.history + found.reply_opening == found.total
+    assert found.format_own + found.draft + found.history + found.reply_opening == found.total
     assert (found.draft > found.history) == (words == 100)
 
 
@@ -180,12 +205,12 @@ def test_the_parts_are_the_whole(
         return
     assert found.error == ""
     assert found.total == whole_length(engine, turns, name)
-    assert sum(count for _, count in found.costs) + found.reply_opening == found.total
+    assert found.format_own + sum(count for _, count in found.costs) + found.reply_opening == found.total
     assert [message for message, _ in found.costs] == [
         message
         for one in turns
         for message in ((*one.messages[:-1], DRAFT) if draft and one is turns[-1] else one.messages)
     ]
-    assert min(found.system, found.history, found.draft, found.reply_opening) >= 0
+    assert min(found.format_own, found.system, found.history, found.draft, found.reply_opening) >= 0
     assert all(count >= 0 for _, count in found.costs)
     assert len(found.tokens) == found.window.tokens

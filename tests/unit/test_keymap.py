@@ -224,7 +224,7 @@ class TestOverrides:
             ),
             (
                 {"help": "ctrl+_", "quit": "ctrl+/"},
-                ['quit: Ctrl+/ is already the key of "help"; the default, "ctrl+q", is used'],
+                ['help: Ctrl+_ is already the key of "quit"; the default, "f1", is used'],
             ),
             (
                 {"commands": "pageup"},

@@ -1,0 +1,19 @@
+"""What all screens that lie over the chat share: each ends once."""
+
+from typing import TypeVar
+
+from textual.await_complete import AwaitComplete
+from textual.screen import ModalScreen
+
+Answer = TypeVar("Answer")
+
+
+class Dialog(ModalScreen[Answer]):
+    """A screen over another one, which ends with an answer."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """End with an answer; without effect once it has ended, or while another screen lies over it.
+
+        Keys that were pressed before it had gone still arrive, and would close the screen below.
+        """
+        return super().dismiss(result) if self.is_active else AwaitComplete()
