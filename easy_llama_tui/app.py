@@ -13,7 +13,7 @@ from textual.binding import BindingType
 
 from easy_llama_tui import remembered
 from easy_llama_tui.chat import Chat
-from easy_llama_tui.commands import KeyCommands
+from easy_llama_tui.commands import chat_palette
 from easy_llama_tui.config import unknown_choice
 from easy_llama_tui.engine import ChatEngine
 from easy_llama_tui.keymap import APP_KEYS
@@ -41,7 +41,6 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     TITLE = "ezllama"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {KeyCommands}
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in APP_KEYS]
 
     def __init__(self, engine: ChatEngine, store: SessionStore, chat: Chat, settings: Settings) -> None:
@@ -108,6 +107,11 @@ class EzllamaApp(App[None], inherit_bindings=False):
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), self._on_signal)
+
+    def action_command_palette(self) -> None:
+        """Show the list of commands, where the chat that they are for is what one sees."""
+        if self.screen is self.chat_screen:
+            self.push_screen(chat_palette(self.chat_screen))
 
     async def action_quit(self) -> None:
         """Save and leave."""

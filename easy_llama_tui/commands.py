@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
-
 from easy_llama_tui.keymap import Key
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.screens.palette import Command, Palette
@@ -51,24 +49,3 @@ def _place(key: Key) -> int:
     if key.id in _FIRST:
         return _FIRST.index(key.id)
     return len(_FIRST) + (key.id in _LAST)
-
-
-class KeyCommands(Provider):
-    """Offers the commands in Textual's own palette."""
-
-    @property
-    def _commands(self) -> list[Command]:
-        chat = next(screen for screen in self.app.screen_stack if isinstance(screen, ChatScreen))
-        return _commands_of(chat)
-
-    async def discover(self) -> Hits:
-        """Offer everything before anything is typed."""
-        for one in self._commands:
-            yield DiscoveryHit(one.text, one.run, help=one.keys)
-
-    async def search(self, query: str) -> Hits:
-        """Offer what matches the query, best first."""
-        matcher = self.matcher(query)
-        for one in self._commands:
-            if (score := matcher.match(one.text)) > 0:
-                yield Hit(score, matcher.highlight(one.text), one.run, help=one.keys)

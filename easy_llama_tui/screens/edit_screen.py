@@ -7,13 +7,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from easy_llama.prompt import Role
 from easy_llama_tui.display_text import printable
 from easy_llama_tui.external_editor import edit_in_editor
+from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
 _TITLES: Final[dict[Role, str]] = {
@@ -42,7 +42,7 @@ class EditedText(TextArea):
         return super().edit(edit)
 
 
-class EditScreen(ModalScreen[Edited | None]):
+class EditScreen(Dialog[Edited | None]):
     """Ends with the new text, or with None where it was left or nothing was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -20,6 +20,8 @@ from easy_llama_tui.screens.pick_screen import match_score
 _GAP = 2
 _BESIDE = 6
 """Cells of a row that are no text: its padding, and the scrollbar."""
+_ABOVE = 5
+"""Rows of the window above the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,6 @@ class Palette(CommandPalette, Dialog[None]):
     Palette > Vertical {
         margin-top: 1;
     }
-    Palette CommandList {
-        max-height: 80vh;
-    }
     Palette CommandList > .option-list--option {
         text-style: not bold;
     }
@@ -75,6 +74,7 @@ class Palette(CommandPalette, Dialog[None]):
 
     def on_resize(self) -> None:
         """Break the rows anew; the highlight stays where it is."""
+        self.command_list.styles.max_height = max(self.size.height - _ABOVE, 3)
         row = self.command_list.highlighted
         self._gather_commands(self.query_one(Input).value.strip())
         if row is not None and row < self.command_list.option_count:

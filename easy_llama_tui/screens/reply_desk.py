@@ -8,7 +8,7 @@ from easy_llama_tui.attachments import expand
 from easy_llama_tui.conversation import Finish, Message
 from easy_llama_tui.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
 from easy_llama_tui.turns import RunningTurn, Turns
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.wording import CONTEXT_IS_FULL, ChatState
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen
@@ -234,7 +234,7 @@ class ReplyDesk:
         """End the turn."""
         self._turns.figures = message.figures
         self._turns.last_seed = message.seed if message.seed is not None else self._turns.last_seed
-        error = message.error or ("ended where the context is full" if message.context_is_full else "")
+        error = message.error or (CONTEXT_IS_FULL if message.context_is_full else "")
         self.end_turn(message.finish, message.text, message.ids, error)
 
     def on_refused(self, message: ReplyRefused) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from easy_llama_tui.code_lines import PLAIN
 from easy_llama_tui.display_text import Line, one_line, plain_lines, printable, wrap
-from easy_llama_tui.markdown_inline import MarkdownStyles
+from easy_llama_tui.markdown_inline import MarkdownStyles, markdown_parser
 from easy_llama_tui.reasoning import ReasoningSplitter, may_have_reasoning, split_reasoning
 from easy_llama_tui.widgets.message_part import INDENT, PartRows, cut, indented, toned
 
@@ -32,7 +31,6 @@ _RULES = (
     "not read ↑",
 )
 """What the rule says below what is outside the context, at length and in short."""
-_FENCES = MarkdownIt("commonmark", {"html": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +223,7 @@ class MessageView:
 
     def code_blocks(self) -> tuple[str, ...]:
         """Return what is in the fenced code blocks of the text that is shown, without the last newline."""
-        tokens = _FENCES.parse(self.shown_text())
+        tokens = markdown_parser().parse(self.shown_text())
         return tuple(token.content.removesuffix("\n") for token in tokens if token.type == "fence")
 
     @property

@@ -11,6 +11,13 @@ from easy_llama_tui.chat import Chat
 from easy_llama_tui.session_store import SessionStore
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look whether the app is idle more often than Textual's own tests do: each key waits for that."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 1 / 100)
+    monkeypatch.setattr("textual._wait.SLEEP_IDLE", 1 / 100 / 20)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> SessionStore:
     return SessionStore(tmp_path / "sessions")

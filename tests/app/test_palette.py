@@ -179,6 +179,15 @@ async def test_pages_lead_to_both_ends() -> None:
         assert palette.command_list.highlighted == 0
 
 
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (60, 8), (40, 9)])
+async def test_the_highlighted_command_is_in_sight(size: tuple[int, int]) -> None:
+    async with show(Ran().palette(), size) as reader:
+        await reader.pilot.press("ctrl+end")
+        await reader.until_seen("Save and quit")
+        await reader.pilot.press("ctrl+home")
+        await reader.until_seen("Begin a new chat")
+
+
 # In the program
 
 
