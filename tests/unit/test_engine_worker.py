@@ -187,7 +187,7 @@ class TestLooking:
     def test_what_the_prompt_is_made_of_is_told(self, running: Running) -> None:
         running.worker.inspect(looking("And the dog?"))
         found = running.until(Inspected)
-        assert isinstance(found, Inspected) and found.inspection.draft == 4  # joined, so half of a turn
+        assert isinstance(found, Inspected) and found.inspection.draft == 3  # of one turn with m1
 
     def test_only_the_last_request_is_answered(self, running: Running) -> None:
         running.hold()

@@ -138,7 +138,7 @@ class TestReplies:
         reply = chat.ask("Hi")
         reply = chat.conversation.update(reply.id, content="Hello", finish="length", ids=(1, 2))
         opening = Turn("bot", "Hello", (1, 2))
-        turns.begin(chat, reply, opening=opening)
+        turns.begin(chat, reply, opening=opening, is_continued=True)
         assert turns.running is not None and turns.running.before is reply
         assert worker.replies[0][1].opening is opening
         assert [one.turn.role for one in worker.replies[0][1].turns] == ["user"]
