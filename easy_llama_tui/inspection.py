@@ -158,7 +158,8 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         policy=request.policy,
         outside=request.outside,
     )
-    whole = engine.render([one.turn for one in turns], request.format)
+    # Rendering a long chat takes a while: where nothing is left out, what is sent is the whole of it.
+    whole = engine.render([one.turn for one in turns], request.format) if window.outside else sent
     parts = Counter[str]()
     costs: list[tuple[str, int]] = []
     format_own, counts = _cost_of_turns(engine, whole, turns)

@@ -119,8 +119,8 @@ class ChatScreen(Screen[None]):
             lambda error: self.post_message(SaveFailed(str(error))),
             lambda session: self.post_message(ChatSaved(session.id)),
         )
-        keys = settings.config.keys.by_id()
-        self._keys_of_an_ending = keys["continue"].hint, keys["reroll"].hint
+        # Looked up for each piece of text that is written.
+        self._keys = settings.config.keys.by_id()
         self._quit_armed = 0.0
         self._left: bool | None = None
 
@@ -147,7 +147,7 @@ class ChatScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Show the chat, and load the model once the screen is painted."""
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
-        self.chat_log.reasoning_key = self.settings.config.keys.by_id()["reasoning"].shown
+        self.chat_log.reasoning_key = self._keys["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
         self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
@@ -570,7 +570,7 @@ class ChatScreen(Screen[None]):
             loaded=self.turns.load_share,
             waiting=self.turns.running is not None,
         )
-        keys = self.settings.config.keys.by_id()
+        keys = self._keys
         self.status_bar.keys = (
             *self._keys_of_the_moment(),
             (keys["help"].hint, "help"),
@@ -588,7 +588,7 @@ class ChatScreen(Screen[None]):
         self.prompt.placeholder = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
 
     def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
-        keys = self.settings.config.keys.by_id()
+        keys = self._keys
         if self.chat_log.cursor_id is not None:
             wanted = ("message-edit", "message-copy", "message-reroll", "message-continue", "message-delete")
             return (*((keys[id_].hint, id_.removeprefix("message-")) for id_ in wanted), ("Esc", "back"))
@@ -611,7 +611,7 @@ class ChatScreen(Screen[None]):
         running = self.turns.running
         streaming = running is not None and running.reply_id == message.id
         names = {"user": "You", "system": "System", "bot": self.chat.model.name or "Bot"}
-        to_continue, to_reroll = self._keys_of_an_ending
+        to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
         note = ending(
             message,
             self.replies.errors.get(message.id),

@@ -104,7 +104,8 @@ class ReplyDesk:
         reply = screen.chat.conversation.update(reply.id, content=reply.content)
         screen.chat_log.append(screen.entry(reply))
         screen.chat_log.scroll_to_end_now()
-        screen.save()
+        if self._turns.state is ChatState.LOADING:
+            screen.save()  # else once it is known to fit, which is in a moment: see on_window
         screen.show_state()
         screen.show_placeholder()
 
@@ -212,7 +213,8 @@ class ReplyDesk:
     # What the engine says
 
     def on_window(self, message: WindowFitted) -> None:
-        """Note how the prompt ends."""
+        """Save what was asked, now that it fits, and note how the prompt ends."""
+        self._screen.save()
         if message.opens_reasoning:
             reply = self.running_reply()
             self.begun_in_reasoning.add(reply.id)

@@ -1,5 +1,7 @@
 """Turns: from keys to the engine and back, and every way they can end."""
 
+import asyncio
+
 import pytest
 from support.running_app import RunApp, Running, begin_chat
 from support.scripted_engine import END, ScriptedEngine
@@ -424,3 +426,18 @@ async def test_the_palette_does_what_the_keys_do(run_app: RunApp) -> None:
         await running.until(lambda: palette.query_one(OptionList).option_count == 1)
         await running.pilot.press("enter")
         await running.until(lambda: running.said[-1] == ("bot", "second"))
+
+
+async def test_a_first_message_that_does_not_fit_comes_back_and_leaves_no_chat(
+    run_app: RunApp, store: SessionStore
+) -> None:
+    engine = ScriptedEngine()
+    engine.context_length = 8
+    async with run_app(engine) as running:
+        await running.until_state(ChatState.IDLE)
+        await running.send("one two three four five six seven eight")
+        await running.until(lambda: running.screen.prompt.text.startswith("one two"))
+        assert running.path == ()
+        await running.pilot.press("ctrl+n")
+        assert await asyncio.to_thread(running.screen.writer.flush, 10.0)
+        assert list(store.files()) == []
