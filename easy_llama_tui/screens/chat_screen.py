@@ -66,7 +66,7 @@ QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
 
-_FIRST_HINT = ". Esc stops a reply, Ctrl+R writes it anew, F1 shows all keys."
+_FIRST_HINT = ". Esc stops a reply, F1 shows all keys."
 
 
 class ChatScreen(Screen[None]):
