@@ -1,6 +1,5 @@
 """Choosing the colours, which are seen at once."""
 
-from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -87,7 +86,7 @@ class ThemeScreen(PickScreen[str]):
         """Keep the highlighted theme."""
         row = self.pick_list.highlighted_row
         if row is not None:
-            self._put_on(self._names[row])
+            self._put_on_highlighted()
             self.dismiss(self._names[row])
 
     def action_close(self) -> None:
@@ -106,7 +105,7 @@ class ThemeScreen(PickScreen[str]):
     @on(PickList.Highlighted)
     def _preview(self, event: PickList.Highlighted) -> None:
         event.stop()
-        self._put_on_soon(self._names[event.row])
+        self._put_on_soon()
 
     def _filter(self) -> None:
         query = self.query_text
@@ -125,13 +124,19 @@ class ThemeScreen(PickScreen[str]):
         none.display = not self._names
         none.update(f"None of {len(self.app.available_themes):,} themes matches.")
         if self._names:
-            self._put_on_soon(self._names[row])
+            self._put_on_soon()
 
-    def _put_on_soon(self, name: str) -> None:
+    def _put_on_soon(self) -> None:
         # A held key passes many themes; each would draw everything anew.
         if self._waiting:
             self._waiting.stop()
-        self._waiting = self.set_timer(_REST_SECONDS, partial(self._put_on, name))
+        self._waiting = self.set_timer(_REST_SECONDS, self._put_on_highlighted)
+
+    def _put_on_highlighted(self) -> None:
+        # Not the theme of when the timer began: a tick may wait while another row is highlighted.
+        row = self.pick_list.highlighted_row
+        if row is not None:
+            self._put_on(self._names[row])
 
     def _put_on(self, name: str) -> None:
         if self._waiting:

@@ -212,6 +212,8 @@ class ChatLog(MessageScroll):
             self._scroll_rows(to.rows)
         elif to.message != index:
             self._move_cursor(to.message)
+        else:
+            self._see_cursor()
 
     def action_message_first(self) -> None:
         """Go to the first message."""
