@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from easy_llama_tui.chat_index import ChatIndex
-from easy_llama_tui.chat_search import search
-from easy_llama_tui.conversation import Conversation
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.chat_index import ChatIndex
+from easy_llama_tui.chats.chat_search import search
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
+from easy_llama_tui.chats.session_store import SessionStore
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = (

@@ -21,7 +21,7 @@ from pathlib import Path
 from easy_llama.errors import EasyLlamaError
 from easy_llama.gguf import open_gguf
 from easy_llama_tui.launch import demo_model
-from easy_llama_tui.model_library import ModelFile, find_models, read_details
+from easy_llama_tui.models.model_library import ModelFile, find_models, read_details
 
 A_FOLDER = 10
 """Files in one folder."""

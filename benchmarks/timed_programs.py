@@ -48,9 +48,11 @@ def sampler_of(n_tokens: int, end_tokens: tuple[int, ...]) -> SamplerSettings:
 
 def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: str, n_messages: int) -> int:
     """Run the program, its replies measured."""
-    from easy_llama_tui import local_engine, locations, remembered
+    from easy_llama_tui import locations
     from easy_llama_tui.__main__ import main
-    from easy_llama_tui.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+    from easy_llama_tui.preferences import remembered
+    from easy_llama_tui.replies import local_engine
+    from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 
     class TimedEngine(local_engine.LocalEngine):
         """Measures each reply, beside the processor time of the thread that draws."""
@@ -100,8 +102,8 @@ def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: s
 
 def save_chat(folder: Path, n_messages: int) -> Path:
     """Save a made-up chat, and return its file."""
-    from easy_llama_tui.conversation import Conversation
-    from easy_llama_tui.session import ModelReference, SamplerChoice, Session, to_toml
+    from easy_llama_tui.chats.conversation import Conversation
+    from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, to_toml
 
     draw = random.Random(SEED)
     conversation = Conversation(now=lambda: _BEGUN)

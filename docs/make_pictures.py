@@ -15,14 +15,15 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from easy_llama_tui import locations, remembered
+from easy_llama_tui import locations
 from easy_llama_tui.app import EzllamaApp
 from easy_llama_tui.arguments import build_parser
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.launch import demo_model, look_around, open_chat, prepare
-from easy_llama_tui.local_engine import LocalEngine
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.replies.local_engine import LocalEngine
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.settings import Settings
-from easy_llama_tui.wording import ChatState
 
 HERE = Path(__file__).parent
 SIZE = (110, 32)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from easy_llama.errors import EasyLlamaError
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
+from easy_llama_tui.chats.session import SessionError
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.launch import Launch, LaunchError, Surroundings, look_around, open_chat, prepare
 from easy_llama_tui.log import log_to
-from easy_llama_tui.session import SessionError
-from easy_llama_tui.session_store import SessionStore
 from easy_llama_tui.settings import Settings
 
 _SHOWN_PROBLEMS = 5
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_to(log_file, verbose=arguments.verbose)
 
     from easy_llama_tui.app import EzllamaApp
-    from easy_llama_tui.local_engine import LocalEngine
+    from easy_llama_tui.replies.local_engine import LocalEngine
 
     app = EzllamaApp(LocalEngine(around.catalog), store, chat, _settings(launch, around))
     app.run(mouse=around.config.appearance.mouse)
@@ -80,7 +80,7 @@ def _as_one_notice(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _print_config() -> int:
-    from easy_llama_tui.config_text import default_config_text
+    from easy_llama_tui.preferences.config_text import default_config_text
 
     print(default_config_text(), end="")
     return 0

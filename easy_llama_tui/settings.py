@@ -6,10 +6,10 @@ from pathlib import Path
 
 from easy_llama import samplers
 from easy_llama.samplers import SamplerSettings
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import Config
-from easy_llama_tui.engine import LoadOptions
-from easy_llama_tui.format_catalog import FormatCatalog
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.preferences.config import Config
+from easy_llama_tui.replies.engine import LoadOptions
+from easy_llama_tui.replies.format_catalog import FormatCatalog
 
 
 @dataclass(slots=True)

@@ -5,18 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from easy_llama_tui.chat_exchange import export_chat
-from easy_llama_tui.chat_import import transcript_in
-from easy_llama_tui.display_text import one_line
-from easy_llama_tui.engine import OWN_FORMAT
-from easy_llama_tui.path_suggester import PathSuggester, path_from
+from easy_llama_tui.chats.chat_exchange import export_chat
+from easy_llama_tui.chats.chat_import import transcript_in
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, SessionError, title_from
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.chats.session_trash import DeletedChat
+from easy_llama_tui.chats.transcript import Transcript, session_from, shown_transcript
+from easy_llama_tui.drafts.path_suggester import PathSuggester, path_from
+from easy_llama_tui.replies.engine import OWN_FORMAT
 from easy_llama_tui.screens.export_screen import Export, ExportScreen
 from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.name_screen import NameScreen
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session, SessionError, title_from
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.session_trash import DeletedChat
-from easy_llama_tui.transcript import Transcript, session_from, shown_transcript
+from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatRow
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from easy_llama_tui.chat_index import ChatSummary
-from easy_llama_tui.chat_search import Found, fold
-from easy_llama_tui.display_text import one_line, printable
-from easy_llama_tui.time_words import when
+from easy_llama_tui.chats.chat_index import ChatSummary
+from easy_llama_tui.chats.chat_search import Found, fold
+from easy_llama_tui.text.display_text import one_line, printable
+from easy_llama_tui.text.time_words import when
 from easy_llama_tui.widgets.chat_list import ChatRow, Span
 
 _SPACES: Final = re.compile(r"\s+")

@@ -15,17 +15,18 @@ from textual.screen import Screen
 from textual.widgets import Label
 
 from easy_llama.model_file import split_file_name
-from easy_llama_tui.attachments import expansion
-from easy_llama_tui.chat import Chat
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Window
+from easy_llama_tui.chats.conversation import Message
+from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
 from easy_llama_tui.clipboard import copy_text
-from easy_llama_tui.context_window import Window
-from easy_llama_tui.conversation import Message
-from easy_llama_tui.display_text import printable
-from easy_llama_tui.engine import OWN_FORMAT, ChatEngine
-from easy_llama_tui.engine_worker import EngineWorker
-from easy_llama_tui.inspection import DRAFT, Inspection
-from easy_llama_tui.keymap import APP_KEYS, CHAT_KEYS
-from easy_llama_tui.messages import (
+from easy_llama_tui.drafts.attachments import expansion
+from easy_llama_tui.drafts.prompt_history import PromptHistory
+from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
+from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine
+from easy_llama_tui.replies.engine_worker import EngineWorker
+from easy_llama_tui.replies.inspection import DRAFT, Inspection
+from easy_llama_tui.replies.messages import (
     CandidatesSeen,
     ChatSaved,
     Inspected,
@@ -39,15 +40,15 @@ from easy_llama_tui.messages import (
     SaveFailed,
     WindowFitted,
 )
-from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.replies.turns import Turns
+from easy_llama_tui.replies.wording import ChatState, activity, ending
 from easy_llama_tui.screens.chat_switch import ChatSwitch
 from easy_llama_tui.screens.help_screen import HelpScreen
 from easy_llama_tui.screens.message_actions import MessageActions
 from easy_llama_tui.screens.panel_desk import PanelDesk
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
-from easy_llama_tui.session_store import SessionStore, SessionWriter
 from easy_llama_tui.settings import Settings
-from easy_llama_tui.turns import Turns
+from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
 from easy_llama_tui.widgets.chat_log import ChatLog
 from easy_llama_tui.widgets.context_panel import ContextPanel
@@ -59,7 +60,6 @@ from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
-from easy_llama_tui.wording import ChatState, activity, ending
 
 AUTOSAVE_SECONDS = 2.0
 QUIT_SECONDS = 3.0

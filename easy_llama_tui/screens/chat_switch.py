@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model_file import read_summary
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.context_window import EVERYTHING
-from easy_llama_tui.conversation import ConversationError
-from easy_llama_tui.engine import OWN_FORMAT, LoadOptions
-from easy_llama_tui.messages import Figures
-from easy_llama_tui.session import ModelReference, SessionError
-from easy_llama_tui.session_trash import DeletedChat
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import EVERYTHING
+from easy_llama_tui.chats.conversation import ConversationError
+from easy_llama_tui.chats.session import ModelReference, SessionError
+from easy_llama_tui.chats.session_trash import DeletedChat
+from easy_llama_tui.replies.engine import OWN_FORMAT, LoadOptions
+from easy_llama_tui.replies.messages import Figures
+from easy_llama_tui.replies.wording import ChatState
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen
@@ -100,7 +100,7 @@ class ChatSwitch:
 
     def show_chats(self) -> None:
         """Let the person choose among all chats."""
-        from easy_llama_tui.chat_index import ChatIndex
+        from easy_llama_tui.chats.chat_index import ChatIndex
         from easy_llama_tui.screens.chats_screen import ChatsScreen
 
         screen = self._screen

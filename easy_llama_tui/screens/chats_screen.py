@@ -16,18 +16,18 @@ from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from easy_llama_tui.chat_index import ChatIndex, ChatSummary
-from easy_llama_tui.chat_search import Found, search
-from easy_llama_tui.conversation import utc_now
-from easy_llama_tui.display_text import one_line
+from easy_llama_tui.chats.chat_index import ChatIndex, ChatSummary
+from easy_llama_tui.chats.chat_search import Found, search
+from easy_llama_tui.chats.conversation import utc_now
+from easy_llama_tui.chats.session import Session, SessionError
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.chats.session_trash import DeletedChat
+from easy_llama_tui.chats.transcript import Transcript
 from easy_llama_tui.screens.chat_actions import ChatActions, session_with_defaults
 from easy_llama_tui.screens.chat_rows import row_of, with_found, with_title_match
 from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.pick_screen import PickScreen
-from easy_llama_tui.session import Session, SessionError
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.session_trash import DeletedChat
-from easy_llama_tui.transcript import Transcript
+from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatList, ChatRow
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 

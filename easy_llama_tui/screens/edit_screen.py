@@ -11,9 +11,9 @@ from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from easy_llama.prompt import Role
-from easy_llama_tui.display_text import printable
-from easy_llama_tui.external_editor import edit_in_editor
+from easy_llama_tui.drafts.external_editor import edit_in_editor
 from easy_llama_tui.screens.dialog import Dialog
+from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
 _TITLES: Final[dict[Role, str]] = {

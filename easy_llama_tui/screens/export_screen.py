@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from easy_llama_tui.chat_exchange import FORMATS, ExchangeFormat, file_name, format_for
-from easy_llama_tui.display_text import printable
-from easy_llama_tui.path_suggester import PathSuggester, path_from
+from easy_llama_tui.chats.chat_exchange import FORMATS, ExchangeFormat, file_name, format_for
+from easy_llama_tui.chats.session import SessionError
+from easy_llama_tui.drafts.path_suggester import PathSuggester, path_from
 from easy_llama_tui.screens.dialog import Dialog
-from easy_llama_tui.session import SessionError
+from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from textual.screen import Screen
 
-from easy_llama_tui.display_text import one_line
-from easy_llama_tui.session import SessionError
+from easy_llama_tui.chats.session import SessionError
+from easy_llama_tui.text.display_text import one_line
 
 Result = TypeVar("Result")
 

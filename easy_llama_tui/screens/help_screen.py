@@ -10,9 +10,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from easy_llama_tui.display_text import cells, wrap
-from easy_llama_tui.keymap import NOTES, Key, KeyBindings
+from easy_llama_tui.preferences.keymap import NOTES, Key, KeyBindings
 from easy_llama_tui.screens.dialog import Dialog
+from easy_llama_tui.text.display_text import cells, wrap
 
 _HEADINGS = {
     "prompt": "Writing",

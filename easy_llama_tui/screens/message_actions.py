@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from easy_llama_tui.chats.conversation import ConversationError, Message, Removed
 from easy_llama_tui.clipboard import copy_text
-from easy_llama_tui.conversation import ConversationError, Message, Removed
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen

@@ -18,14 +18,14 @@ from textual.worker import get_current_worker
 
 from easy_llama.errors import GGUFError
 from easy_llama.gguf import open_gguf
-from easy_llama_tui.display_text import one_line
-from easy_llama_tui.free_memory import free_memory
+from easy_llama_tui.drafts.typed_path import TypedPath, typed_path
 from easy_llama_tui.locations import config_file
-from easy_llama_tui.model_library import DetailsCache, find_models
-from easy_llama_tui.model_search import FindModels, Lot, ModelRow, model_at, search, with_details
-from easy_llama_tui.model_sources import places
+from easy_llama_tui.models.free_memory import free_memory
+from easy_llama_tui.models.model_library import DetailsCache, find_models
+from easy_llama_tui.models.model_search import FindModels, Lot, ModelRow, model_at, search, with_details
+from easy_llama_tui.models.model_sources import places
 from easy_llama_tui.screens.pick_screen import PickScreen, match_score
-from easy_llama_tui.typed_path import TypedPath, typed_path
+from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.model_row import (
     details_text,
     draw_row,

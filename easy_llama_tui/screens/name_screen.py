@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from easy_llama_tui.display_text import printable
 from easy_llama_tui.screens.dialog import Dialog
+from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
 
 

@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from easy_llama_tui.display_text import cells, wrap
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.screens.pick_screen import match_score
+from easy_llama_tui.text.display_text import cells, wrap
 
 _GAP = 2
 _BESIDE = 6

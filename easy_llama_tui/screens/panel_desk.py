@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from easy_llama.events import Distribution
-from easy_llama_tui.attachments import expand
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.engine import OWN_FORMAT
-from easy_llama_tui.inspection import Inspection, InspectionRequest
-from easy_llama_tui.sampler_presets import PresetError, delete_preset, save_preset
-from easy_llama_tui.session import title_from
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.session import title_from
+from easy_llama_tui.drafts.attachments import expand
+from easy_llama_tui.replies.engine import OWN_FORMAT
+from easy_llama_tui.replies.inspection import Inspection, InspectionRequest
+from easy_llama_tui.samplers.sampler_presets import PresetError, delete_preset, save_preset
 from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
 from easy_llama_tui.widgets.context_panel import ContextPanel, MessageLine
 from easy_llama_tui.widgets.format_panel import FormatChoice, FormatPanel

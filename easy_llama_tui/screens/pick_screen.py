@@ -6,7 +6,7 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from easy_llama_tui.model_library import matches
+from easy_llama_tui.models.model_library import matches
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.widgets.pick_list import PickList
 

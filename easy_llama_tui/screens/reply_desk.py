@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from easy_llama.prompt import Turn
-from easy_llama_tui.attachments import expand
-from easy_llama_tui.conversation import Finish, Message
-from easy_llama_tui.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
-from easy_llama_tui.turns import RunningTurn, Turns
-from easy_llama_tui.wording import CONTEXT_IS_FULL, ChatState
+from easy_llama_tui.chats.conversation import Finish, Message
+from easy_llama_tui.drafts.attachments import expand
+from easy_llama_tui.replies.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
+from easy_llama_tui.replies.turns import RunningTurn, Turns
+from easy_llama_tui.replies.wording import CONTEXT_IS_FULL, ChatState
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen

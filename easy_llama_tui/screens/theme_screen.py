@@ -11,8 +11,8 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from easy_llama_tui.display_text import cells, one_line
 from easy_llama_tui.screens.pick_screen import PickScreen, match_score
+from easy_llama_tui.text.display_text import cells, one_line
 from easy_llama_tui.widgets.model_row import middle_cut
 from easy_llama_tui.widgets.pick_list import PickList
 

@@ -12,8 +12,8 @@ from textual.geometry import clamp
 from textual.message import Message
 
 from easy_llama.events import Candidate, Distribution
-from easy_llama_tui.display_text import cells
-from easy_llama_tui.visible_text import ending_of, fitted, visible
+from easy_llama_tui.text.display_text import cells
+from easy_llama_tui.text.visible_text import ending_of, fitted, visible
 from easy_llama_tui.widgets.probability_bars import DROPPED, full_bar, light_bar, percent, survivors_text
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import cells
+from easy_llama_tui.text.display_text import cells
 from easy_llama_tui.widgets.pick_list import PickList
 
 _POINTER, _NO_POINTER = "▸ ", "  "

@@ -8,7 +8,7 @@ from textual.binding import BindingType
 from textual.events import Blur, Key
 from textual.message import Message
 
-from easy_llama_tui.keymap import LOG_KEYS, MESSAGE_KEYS
+from easy_llama_tui.preferences.keymap import LOG_KEYS, MESSAGE_KEYS
 from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES
 from easy_llama_tui.widgets.message_cursor import nearest_seen, step, view_of
 from easy_llama_tui.widgets.message_scroll import Anchor, MessageScroll

@@ -10,7 +10,7 @@ from rich.cells import get_character_cell_size
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from easy_llama_tui.display_text import Line, one_line
+from easy_llama_tui.text.display_text import Line, one_line
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
 from easy_llama_tui.widgets.message_view import MessageView
 

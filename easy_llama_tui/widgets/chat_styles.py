@@ -6,8 +6,8 @@ Every colour is a variable of the theme. What tells roles, headings or code apar
 from rich.style import Style
 from textual.widget import Widget
 
-from easy_llama_tui.code_lines import CodeStyles
-from easy_llama_tui.markdown_inline import MarkdownStyles
+from easy_llama_tui.text.code_lines import CodeStyles
+from easy_llama_tui.text.markdown_inline import MarkdownStyles
 from easy_llama_tui.widgets.message_view import ChatStyles
 
 _CSS = {

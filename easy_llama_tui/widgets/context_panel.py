@@ -12,10 +12,10 @@ from textual.events import Resize, Show
 from textual.geometry import Size
 from textual.message import Message
 
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.display_text import cells, one_line
-from easy_llama_tui.inspection import Inspection
-from easy_llama_tui.visible_text import fitted
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.replies.inspection import Inspection
+from easy_llama_tui.text.display_text import cells, one_line
+from easy_llama_tui.text.visible_text import fitted
 from easy_llama_tui.widgets.context_share import Shares, draw_bar, legend_lines, shares_of
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from textual.content import Content
 
-from easy_llama_tui.display_text import cells
-from easy_llama_tui.inspection import Inspection
+from easy_llama_tui.replies.inspection import Inspection
+from easy_llama_tui.text.display_text import cells
 
 
 class _Line(Protocol):

@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from easy_llama.events import Candidate, Distribution
-from easy_llama_tui.visible_text import fitted, visible
+from easy_llama_tui.text.visible_text import fitted, visible
 from easy_llama_tui.widgets.probability_bars import DROPPED, full_bar, light_bar, percent, survivors_text
 
 MAX_BARS = 6

@@ -13,9 +13,9 @@ from textual.fuzzy import FuzzySearch
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from easy_llama_tui.display_text import one_line, printable
-from easy_llama_tui.inspection import Inspection
-from easy_llama_tui.visible_text import fitted
+from easy_llama_tui.replies.inspection import Inspection
+from easy_llama_tui.text.display_text import one_line, printable
+from easy_llama_tui.text.visible_text import fitted
 from easy_llama_tui.widgets.prompt_preview import PromptPreview
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import cells
+from easy_llama_tui.text.display_text import cells
 
 _GAP = "  "
 

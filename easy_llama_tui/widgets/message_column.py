@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
-from easy_llama_tui.display_text import Line
+from easy_llama_tui.text.display_text import Line
 from easy_llama_tui.widgets.message_view import Layout, MessageView
 
 _LAST_ROW = 1 << 30

@@ -7,11 +7,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
-from easy_llama_tui.code_lines import CodeStyles
-from easy_llama_tui.display_text import Line
-from easy_llama_tui.markdown_inline import MarkdownStyles
-from easy_llama_tui.markdown_lines import MarkdownLines
-from easy_llama_tui.reasoning import Part
+from easy_llama_tui.text.code_lines import CodeStyles
+from easy_llama_tui.text.display_text import Line
+from easy_llama_tui.text.markdown_inline import MarkdownStyles
+from easy_llama_tui.text.markdown_lines import MarkdownLines
+from easy_llama_tui.text.reasoning import Part
 
 INDENT = 2
 """Cells to the left of everything in a message."""

@@ -19,8 +19,8 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from easy_llama_tui.code_lines import preload_lexers
-from easy_llama_tui.display_text import Line
+from easy_llama_tui.text.code_lines import preload_lexers
+from easy_llama_tui.text.display_text import Line
 from easy_llama_tui.widgets.chat_selection import clicked, selected_text
 from easy_llama_tui.widgets.chat_styles import chat_styles, component_style
 from easy_llama_tui.widgets.message_column import MessageColumn, Place

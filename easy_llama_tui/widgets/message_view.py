@@ -9,10 +9,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
-from easy_llama_tui.code_lines import PLAIN
-from easy_llama_tui.display_text import Line, one_line, plain_lines, printable, wrap
-from easy_llama_tui.markdown_inline import MarkdownStyles, markdown_parser
-from easy_llama_tui.reasoning import ReasoningSplitter, may_have_reasoning, split_reasoning
+from easy_llama_tui.text.code_lines import PLAIN
+from easy_llama_tui.text.display_text import Line, one_line, plain_lines, printable, wrap
+from easy_llama_tui.text.markdown_inline import MarkdownStyles, markdown_parser
+from easy_llama_tui.text.reasoning import ReasoningSplitter, may_have_reasoning, split_reasoning
 from easy_llama_tui.widgets.message_part import INDENT, PartRows, cut, indented, toned
 
 MARGIN = 1

@@ -8,10 +8,10 @@ from typing import Final
 from rich.style import Style
 from textual.content import Content
 
-from easy_llama_tui.display_text import cells, chop, one_line, wrap
-from easy_llama_tui.model_library import Fit, ModelDetails
-from easy_llama_tui.model_search import ModelRow
-from easy_llama_tui.model_sources import Source
+from easy_llama_tui.models.model_library import Fit, ModelDetails
+from easy_llama_tui.models.model_search import ModelRow
+from easy_llama_tui.models.model_sources import Source
+from easy_llama_tui.text.display_text import cells, chop, one_line, wrap
 
 FIT_WORDS: Final = {Fit.YES: "fits", Fit.TIGHT: "tight", Fit.NO: "too big", Fit.UNKNOWN: "unknown"}
 _FIT_STYLES: Final = {Fit.YES: "$success", Fit.TIGHT: "$warning", Fit.NO: "$error", Fit.UNKNOWN: ""}

@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.reactive import var
 from textual.widget import Widget
 
-from easy_llama_tui.attachments import WORD_START
-from easy_llama_tui.path_matches import PathFinder, PathMatch
+from easy_llama_tui.drafts.attachments import WORD_START
+from easy_llama_tui.drafts.path_matches import PathFinder, PathMatch
 from easy_llama_tui.widgets.prompt_input import PromptInput
 
 MAX_ROWS: Final = 8

@@ -15,11 +15,11 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from easy_llama_tui.attachments import Attachment, find_attachments
-from easy_llama_tui.display_text import printable
-from easy_llama_tui.external_editor import edit_in_editor
-from easy_llama_tui.keymap import PROMPT_KEYS, KeyBindings
-from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.drafts.attachments import Attachment, find_attachments
+from easy_llama_tui.drafts.external_editor import edit_in_editor
+from easy_llama_tui.drafts.prompt_history import PromptHistory
+from easy_llama_tui.preferences.keymap import PROMPT_KEYS, KeyBindings
+from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.prompt_lines import PromptLines
 
 Mode = Literal["message", "opening", "system"]

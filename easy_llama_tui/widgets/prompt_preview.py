@@ -11,9 +11,9 @@ from textual.events import Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from easy_llama_tui.display_text import cells, chop
-from easy_llama_tui.inspection import PromptToken
-from easy_llama_tui.visible_text import visible
+from easy_llama_tui.replies.inspection import PromptToken
+from easy_llama_tui.text.display_text import cells, chop
+from easy_llama_tui.text.visible_text import visible
 from easy_llama_tui.widgets.row_list import Part, RowView
 
 if TYPE_CHECKING:

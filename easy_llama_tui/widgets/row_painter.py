@@ -5,7 +5,7 @@ from rich.style import Style
 from textual.selection import Selection
 from textual.strip import Strip
 
-from easy_llama_tui.display_text import Line
+from easy_llama_tui.text.display_text import Line
 from easy_llama_tui.widgets.chat_selection import row_key
 from easy_llama_tui.widgets.message_column import Place
 from easy_llama_tui.widgets.message_view import MARGIN

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import cells, plain_lines, printable
+from easy_llama_tui.text.display_text import cells, plain_lines, printable
 
 _PLAIN = Style()
 

@@ -14,9 +14,9 @@ from textual.widget import Widget
 
 from easy_llama.events import Distribution
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings, preset_name
-from easy_llama_tui.display_text import plain_lines, printable
-from easy_llama_tui.keymap import Key
-from easy_llama_tui.sampler_editing import (
+from easy_llama_tui.drafts.typed_line import TypedLine
+from easy_llama_tui.preferences.keymap import Key
+from easy_llama_tui.samplers.sampler_editing import (
     stepped,
     switched,
     text_of,
@@ -24,9 +24,9 @@ from easy_llama_tui.sampler_editing import (
     value_from,
     value_of_text,
 )
-from easy_llama_tui.sampler_fields import FIELDS, SamplerField
-from easy_llama_tui.sampler_presets import PresetError, checked_name
-from easy_llama_tui.typed_line import TypedLine
+from easy_llama_tui.samplers.sampler_fields import FIELDS, SamplerField
+from easy_llama_tui.samplers.sampler_presets import PresetError, checked_name
+from easy_llama_tui.text.display_text import plain_lines, printable
 from easy_llama_tui.widgets.distribution_bars import HEAD_ROWS, MAX_BARS, DistributionBars
 from easy_llama_tui.widgets.sampler_guide import SamplerGuide
 from easy_llama_tui.widgets.sampler_rows import SamplerRows

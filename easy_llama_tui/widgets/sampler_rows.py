@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import cells, chop, one_line, plain_lines, printable
-from easy_llama_tui.typed_line import TypedLine
+from easy_llama_tui.drafts.typed_line import TypedLine
+from easy_llama_tui.text.display_text import cells, chop, one_line, plain_lines, printable
 
 _LEAST_VALUE = 8
 _PLAIN = Style()

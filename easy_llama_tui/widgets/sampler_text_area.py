@@ -4,7 +4,7 @@ from textual import events
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from easy_llama_tui.display_text import printable
+from easy_llama_tui.text.display_text import printable
 
 
 class SamplerTextArea(TextArea):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings
-from easy_llama_tui.sampler_editing import resting_reason, same, shown_value
-from easy_llama_tui.sampler_fields import FIELDS, GROUPS, SamplerField
-from easy_llama_tui.typed_line import TypedLine
+from easy_llama_tui.drafts.typed_line import TypedLine
+from easy_llama_tui.samplers.sampler_editing import resting_reason, same, shown_value
+from easy_llama_tui.samplers.sampler_fields import FIELDS, GROUPS, SamplerField
 from easy_llama_tui.widgets.sampler_guide import Guide, Hint
 from easy_llama_tui.widgets.sampler_rows import ListRow
 

@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from easy_llama_tui.display_text import printable
+from easy_llama_tui.text.display_text import printable
 
 
 class StatusBar(Widget):

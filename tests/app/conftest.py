@@ -7,8 +7,8 @@ from support.running_app import RunApp, Running, begin_chat, settings_for
 from support.scripted_engine import ScriptedEngine
 
 from easy_llama_tui.app import EzllamaApp
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session_store import SessionStore
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> SessionStore:
 @pytest.fixture
 def run_app(store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunApp:
     # Each word is seen at once; how words are joined is tested by itself.
-    monkeypatch.setattr("easy_llama_tui.generation.BATCH_SECONDS", 0.0)
+    monkeypatch.setattr("easy_llama_tui.replies.generation.BATCH_SECONDS", 0.0)
 
     @asynccontextmanager
     async def run(

@@ -9,13 +9,14 @@ from support.whole_app import notices, text, until_screen, until_seen, with_keys
 from textual.command import CommandPalette
 from textual.widgets import OptionList
 
-from easy_llama_tui import locations, remembered
+from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.config import AppearanceConfig, Config, load_config
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.launch import look_around, prepare
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.themes import DEFAULT_THEME
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.preferences.config import AppearanceConfig, Config, load_config
+from easy_llama_tui.preferences.themes import DEFAULT_THEME
+from easy_llama_tui.replies.wording import ChatState
 
 REASONED = "<think>\nfar from simple\n</think>\n\nThe answer."
 

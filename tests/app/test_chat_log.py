@@ -11,7 +11,7 @@ from textual.events import MouseScrollDown
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from easy_llama_tui.themes import theme_variables
+from easy_llama_tui.preferences.themes import theme_variables
 from easy_llama_tui.widgets.chat_log import ChatLog
 from easy_llama_tui.widgets.message_view import CHARACTER_LIMIT, ChatEntry, ChatStyles, Layout, MessageView
 

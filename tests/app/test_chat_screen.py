@@ -11,11 +11,11 @@ from textual.widgets import OptionList
 from easy_llama.errors import ExceededContextLengthException, ModelLoadError
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.messages import Figures, PromptRead, ReplyEnded, ReplyText
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.replies.messages import Figures, PromptRead, ReplyEnded, ReplyText
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.help_screen import HelpScreen
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.wording import ChatState
 
 
 def notices(running: Running) -> str:

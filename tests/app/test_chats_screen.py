@@ -18,16 +18,16 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from easy_llama_tui.chat_index import ChatIndex
-from easy_llama_tui.conversation import Conversation
+from easy_llama_tui.chats.chat_index import ChatIndex
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.chats.session_trash import DeletedChat
 from easy_llama_tui.screens import chats_screen
 from easy_llama_tui.screens.chats_screen import ChatsScreen
 from easy_llama_tui.screens.export_screen import ExportScreen
 from easy_llama_tui.screens.name_screen import NameScreen
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.session_trash import DeletedChat
-from easy_llama_tui.time_words import when
+from easy_llama_tui.text.time_words import when
 from easy_llama_tui.widgets.chat_list import ChatList
 from easy_llama_tui.widgets.key_hints import KeyHints
 

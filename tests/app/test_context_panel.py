@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.panel_host import PanelReader, panel_on_screen
 
-from easy_llama_tui.context_window import Policy, Window
-from easy_llama_tui.inspection import Inspection
+from easy_llama_tui.chats.context_window import Policy, Window
+from easy_llama_tui.replies.inspection import Inspection
 from easy_llama_tui.widgets.context_panel import ContextPanel, MessageLine
 from easy_llama_tui.widgets.context_share import Shares, draw_bar, legend_lines, shares_of
 

@@ -9,8 +9,8 @@ from support.panel_host import PanelReader, panel_on_screen
 from textual.widgets import Input
 
 from easy_llama import formats
-from easy_llama_tui.context_window import Window
-from easy_llama_tui.inspection import Inspection, PromptToken
+from easy_llama_tui.chats.context_window import Window
+from easy_llama_tui.replies.inspection import Inspection, PromptToken
 from easy_llama_tui.widgets.format_panel import FormatChoice, FormatPanel
 from easy_llama_tui.widgets.prompt_preview import PromptPreview
 

@@ -7,9 +7,9 @@ from support.running_app import RunApp
 from support.screen_host import ScreenReader, show
 from textual import events
 
-from easy_llama_tui.keymap import KeyBindings
+from easy_llama_tui.preferences.keymap import KeyBindings
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.help_screen import HelpScreen
-from easy_llama_tui.wording import ChatState
 
 LONG = (
     "Does a thing that takes a great many words to tell, so that it goes on in a second row or in a third one"

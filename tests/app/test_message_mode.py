@@ -17,8 +17,8 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Input
 
-from easy_llama_tui.keymap import MESSAGE_KEYS, effective_bindings
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
+from easy_llama_tui.preferences.keymap import MESSAGE_KEYS, effective_bindings
+from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
 from easy_llama_tui.widgets.chat_log import ChatLog
 from easy_llama_tui.widgets.message_view import ChatEntry
 

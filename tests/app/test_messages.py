@@ -9,10 +9,10 @@ from support.whole_app import entry, notices, rows, save_chat, text, until_scree
 from textual.widgets import TextArea
 
 from easy_llama.prompt import Turn
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.replies.wording import ChatState
 
 CODE = "Two blocks:\n\n```python\nfirst()\n```\n\n```python\nsecond()\n```\n"
 REASONED = "<think>\nfar from simple\n</think>\n\nThe answer."

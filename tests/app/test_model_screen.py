@@ -10,8 +10,8 @@ from support.gguf_bytes import ARR, STR, TENSORS, U32, array, entry, header, pad
 from support.screen_host import ScreenReader, show
 from textual import events
 
-from easy_llama_tui.model_library import DetailsCache, ModelDetails, ModelFile, find_models
-from easy_llama_tui.model_sources import Notice
+from easy_llama_tui.models.model_library import DetailsCache, ModelDetails, ModelFile, find_models
+from easy_llama_tui.models.model_sources import Notice
 from easy_llama_tui.screens.model_screen import ModelScreen
 
 GB = 10**9

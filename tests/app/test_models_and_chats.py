@@ -13,13 +13,13 @@ from textual.widgets import Input
 
 from easy_llama.errors import ModelLoadError
 from easy_llama.prompt import Turn
-from easy_llama_tui import remembered
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import Config, ModelConfig
-from easy_llama_tui.engine import LoadedModel, LoadOptions, OnProgress
-from easy_llama_tui.session import SessionError
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session import SessionError
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.preferences.config import Config, ModelConfig
+from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress
+from easy_llama_tui.replies.wording import ChatState
 
 
 class ModelEngine(ScriptedEngine):

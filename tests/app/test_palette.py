@@ -6,9 +6,9 @@ from support.screen_host import ScreenReader, show
 from textual import events
 
 from easy_llama_tui.commands import commands
-from easy_llama_tui.keymap import APP_KEYS, CHAT_KEYS
+from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.palette import Palette
-from easy_llama_tui.wording import ChatState
 
 KEYS = (*CHAT_KEYS, *APP_KEYS)
 OFFERED = [key for key in KEYS if key.id not in ("interrupt", "commands")]

@@ -10,16 +10,16 @@ from support.whole_app import WatchedEngine, click, notices, rows, text, until_s
 from textual.widgets import Input
 
 from easy_llama.samplers import DefaultSampling, GreedyDecoding
-from easy_llama_tui import remembered
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import AppearanceConfig, Config
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.sampler_presets import load_presets
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.preferences.config import AppearanceConfig, Config
+from easy_llama_tui.replies.wording import ChatState
+from easy_llama_tui.samplers.sampler_presets import load_presets
 from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
 from easy_llama_tui.widgets.context_panel import ContextPanel
 from easy_llama_tui.widgets.sampler_panel import SamplerPanel
-from easy_llama_tui.wording import ChatState
 
 PANELS = {"f2": "format", "f4": "sampler", "f5": "candidates", "f9": "context"}
 SEEN = {"format": "use it", "sampler": "top_k", "candidates": "Candidates", "context": "When full"}

@@ -6,7 +6,7 @@ import pytest
 from support.prompt_host import PromptHost, prompt_host
 from textual.events import Key
 
-from easy_llama_tui.path_matches import MAX_ENTRIES, PathFinder
+from easy_llama_tui.drafts.path_matches import MAX_ENTRIES, PathFinder
 from easy_llama_tui.widgets.path_completion import MAX_ROWS
 from easy_llama_tui.widgets.prompt_input import PromptInput
 

@@ -3,7 +3,7 @@
 from support.prompt_host import PromptHost, prompt_host
 from textual import events
 
-from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.drafts.prompt_history import PromptHistory
 from easy_llama_tui.widgets.prompt_input import PromptInput
 
 

@@ -11,8 +11,8 @@ from support.prompt_host import PromptHost, prompt_host
 from textual import events
 from textual.document._document import Document
 
-from easy_llama_tui.keymap import effective_bindings
-from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.drafts.prompt_history import PromptHistory
+from easy_llama_tui.preferences.keymap import effective_bindings
 from easy_llama_tui.widgets.prompt_input import PromptInput
 from easy_llama_tui.widgets.prompt_lines import PromptLines
 

@@ -10,8 +10,8 @@ from textual.command import CommandPalette
 from textual.widgets import Label, OptionList
 
 from easy_llama.prompt import Turn
-from easy_llama_tui.keymap import CHAT_KEYS
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.preferences.keymap import CHAT_KEYS
+from easy_llama_tui.replies.wording import ChatState
 
 
 @pytest.fixture(autouse=True)

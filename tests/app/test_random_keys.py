@@ -15,10 +15,10 @@ from textual import events
 from textual.keys import _character_to_key
 
 from easy_llama.errors import EasyLlamaError
-from easy_llama_tui.config import Config
-from easy_llama_tui.keymap import APP_KEYS, CHAT_KEYS, LOG_KEYS, MESSAGE_KEYS, PROMPT_KEYS
+from easy_llama_tui.preferences.config import Config
+from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS, LOG_KEYS, MESSAGE_KEYS, PROMPT_KEYS
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.chat_screen import ChatScreen
-from easy_llama_tui.wording import ChatState
 
 PART = 500
 """Keys that one app gets; a long run is many apps."""

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from easy_llama.events import Candidate, Distribution
 from easy_llama.samplers import PRESETS, DefaultSampling, LowTempSampling, SamplerSettings
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, themes_folder
+from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, themes_folder
 from easy_llama_tui.widgets.distribution_bars import DistributionBars
 from easy_llama_tui.widgets.sampler_guide import SamplerGuide
 from easy_llama_tui.widgets.sampler_panel import SamplerPanel

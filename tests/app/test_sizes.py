@@ -5,7 +5,7 @@ from support.running_app import RunApp, Running
 from support.whole_app import rows, text, until_screen, until_seen
 from textual.widgets import TextArea
 
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.replies.wording import ChatState
 
 SIZES = [(40, 12), (60, 16), (80, 24), (300, 60)]
 PANELS = {"f2": "Find a format", "f4": "top_k", "f5": "Candidates", "f9": "Used"}

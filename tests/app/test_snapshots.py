@@ -17,11 +17,11 @@ from textual.widgets import Input, TextArea
 
 from easy_llama.samplers import DefaultSampling
 from easy_llama_tui.app import EzllamaApp
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import AppearanceConfig, Config
-from easy_llama_tui.session import ModelReference
-from easy_llama_tui.session_store import SessionStore
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session import ModelReference
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences.config import AppearanceConfig, Config
+from easy_llama_tui.replies.wording import ChatState
 
 SnapCompare = Callable[..., bool]
 

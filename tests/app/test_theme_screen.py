@@ -3,8 +3,8 @@
 import pytest
 from support.screen_host import show
 
+from easy_llama_tui.preferences.themes import DEFAULT_THEME
 from easy_llama_tui.screens.theme_screen import ThemeScreen
-from easy_llama_tui.themes import DEFAULT_THEME
 
 
 async def test_it_begins_at_the_theme_that_is_on() -> None:

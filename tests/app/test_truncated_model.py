@@ -7,7 +7,7 @@ import pytest
 from support.gguf_bytes import STR, U32, entry, header, padded, tensor
 from support.screen_host import show
 
-from easy_llama_tui.model_library import find_models
+from easy_llama_tui.models.model_library import find_models
 from easy_llama_tui.screens import model_screen
 from easy_llama_tui.screens.model_screen import ModelScreen
 

@@ -15,16 +15,16 @@ from easy_llama.errors import (
 from easy_llama.events import CancelFlag, Candidates, Event, Finished, LiveSettings, Token
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling, GreedyDecoding
-from easy_llama_tui import local_engine
-from easy_llama_tui.context_window import PathTurn, Policy
-from easy_llama_tui.conversation import Conversation
-from easy_llama_tui.engine import OWN_FORMAT, LoadedModel, LoadOptions, RenderedPrompt
-from easy_llama_tui.format_catalog import FormatCatalog
-from easy_llama_tui.free_memory import free_memory
-from easy_llama_tui.generation import ReplyRequest, run_reply
-from easy_llama_tui.inspection import DRAFT, InspectionRequest, inspect
-from easy_llama_tui.local_engine import LocalEngine
-from easy_llama_tui.messages import ReplyEnded, ReplyText
+from easy_llama_tui.chats.context_window import PathTurn, Policy
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.models.free_memory import free_memory
+from easy_llama_tui.replies import local_engine
+from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, RenderedPrompt
+from easy_llama_tui.replies.format_catalog import FormatCatalog
+from easy_llama_tui.replies.generation import ReplyRequest, run_reply
+from easy_llama_tui.replies.inspection import DRAFT, InspectionRequest, inspect
+from easy_llama_tui.replies.local_engine import LocalEngine
+from easy_llama_tui.replies.messages import ReplyEnded, ReplyText
 
 CATALOG = FormatCatalog(
     {"mine": {**formats.get("chatml"), "user_prefix": "Person: ", "bot_prefix": "Cat: ", "stops": ["\n"]}}

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
+from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
 
 PanelT = TypeVar("PanelT", bound=Widget)
 

@@ -16,8 +16,8 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
-from easy_llama_tui.keymap import KeyBindings
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, themes_folder
+from easy_llama_tui.preferences.keymap import KeyBindings
+from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, themes_folder
 from easy_llama_tui.widgets.path_completion import PathCompletion
 from easy_llama_tui.widgets.prompt_input import PromptInput, SentTexts
 

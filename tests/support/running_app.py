@@ -11,15 +11,15 @@ from textual.pilot import Pilot
 
 from easy_llama.samplers import DefaultSampling, SamplerSettings
 from easy_llama_tui.app import EzllamaApp
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.config import Config
-from easy_llama_tui.conversation import Message
-from easy_llama_tui.engine import LoadOptions
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.conversation import Message
+from easy_llama_tui.chats.session import ModelReference, Session
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences.config import Config
+from easy_llama_tui.replies.engine import LoadOptions
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.chat_screen import ChatScreen
-from easy_llama_tui.session import ModelReference, Session
-from easy_llama_tui.session_store import SessionStore
 from easy_llama_tui.settings import Settings
-from easy_llama_tui.wording import ChatState
 from support.scripted_engine import ScriptedEngine
 
 

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
-from easy_llama_tui.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
+from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
 
 OPEN = object()
 """The result of a screen that was not closed yet."""

@@ -22,7 +22,7 @@ from easy_llama.events import (
 )
 from easy_llama.prompt import Control, Turn, Written
 from easy_llama.samplers import SamplerSettings
-from easy_llama_tui.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 
 END = "<end>"
 """In a script: the model ends its turn."""

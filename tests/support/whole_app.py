@@ -8,11 +8,11 @@ from textual.geometry import Offset
 
 from easy_llama.events import CancelFlag, Distribution
 from easy_llama.samplers import SamplerSettings
-from easy_llama_tui.config import Config
-from easy_llama_tui.engine import RenderedPrompt
-from easy_llama_tui.keymap import effective_bindings
-from easy_llama_tui.session import ModelReference, Session
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session import ModelReference, Session
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.preferences.config import Config
+from easy_llama_tui.preferences.keymap import effective_bindings
+from easy_llama_tui.replies.engine import RenderedPrompt
 from support.running_app import Running, begin_chat
 from support.scripted_engine import ScriptedEngine
 

@@ -7,7 +7,7 @@ import pytest
 from support.terminal import Start, Terminal, program
 
 from easy_llama_tui import locations
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session_store import SessionStore
 
 GATE = """
 import importlib, os, sys

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from support.terminal import STORY, SUM, Start
 
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session_store import SessionStore
 
 if TYPE_CHECKING:
     from conftest import Gate

@@ -9,10 +9,10 @@ from support.terminal import Start, Terminal
 
 from easy_llama.prompt import Role
 from easy_llama_tui import locations
-from easy_llama_tui.conversation import Finish, Message
-from easy_llama_tui.prompt_history import PromptHistory
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.conversation import Finish, Message
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.drafts.prompt_history import PromptHistory
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 HOSTILE = (

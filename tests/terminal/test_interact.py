@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from easy_llama_tui.session import from_toml
+from easy_llama_tui.chats.session import from_toml
 
 PATIENCE = 60
 PROMPT = "  > "

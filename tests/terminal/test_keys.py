@@ -2,7 +2,7 @@
 
 from support.terminal import STORY, Start
 
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session_store import SessionStore
 
 
 def test_new_lines_and_pastes_do_not_send_and_enter_does(open_chat: Start, store: SessionStore) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.terminal import STORY, UNTOUCHED_MODES, Start, Terminal, untouched_attributes
 
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session_store import SessionStore
 
 if TYPE_CHECKING:
     from conftest import Gate

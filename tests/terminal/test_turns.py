@@ -5,8 +5,8 @@ from pathlib import Path
 
 from support.terminal import STORY, SUM, Start, Terminal
 
-from easy_llama_tui.conversation import Message
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.conversation import Message
+from easy_llama_tui.chats.session_store import SessionStore
 
 STOPPED = "▌ stopped"
 

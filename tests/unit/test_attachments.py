@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easy_llama_tui.attachments import (
+from easy_llama_tui.drafts.attachments import (
     MAX_BYTES,
     MAX_REFERENCES,
     expand,

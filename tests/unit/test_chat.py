@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from support.running_app import begin_chat
 
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.session import SamplerChoice, SessionError, from_toml, to_toml
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session import SamplerChoice, SessionError, from_toml, to_toml
 
 
 def test_a_chat_that_is_saved_and_opened_is_the_same() -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easy_llama_tui import chat_exchange
-from easy_llama_tui.chat_exchange import FORMATS, export_chat, file_name, format_for, import_chat
-from easy_llama_tui.conversation import Conversation
-from easy_llama_tui.session import ModelReference, SamplerChoice, SessionError, from_toml, to_toml
-from easy_llama_tui.transcript import Entry, Transcript, session_from, shown_transcript
-from easy_llama_tui.transcript_formats import (
+from easy_llama_tui.chats import chat_exchange
+from easy_llama_tui.chats.chat_exchange import FORMATS, export_chat, file_name, format_for, import_chat
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, SessionError, from_toml, to_toml
+from easy_llama_tui.chats.transcript import Entry, Transcript, session_from, shown_transcript
+from easy_llama_tui.chats.transcript_formats import (
     from_json,
     from_markdown,
     from_plain_text,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easy_llama_tui import chat_index
-from easy_llama_tui.chat_index import ChatIndex, summarize
-from easy_llama_tui.chat_search import fold, search
-from easy_llama_tui.conversation import Conversation
-from easy_llama_tui.session import (
+from easy_llama_tui.chats import chat_index
+from easy_llama_tui.chats.chat_index import ChatIndex, summarize
+from easy_llama_tui.chats.chat_search import fold, search
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.chats.session import (
     ModelReference,
     SamplerChoice,
     Session,
@@ -22,8 +22,8 @@ from easy_llama_tui.session import (
     from_toml,
     to_toml,
 )
-from easy_llama_tui.session_skim import _skim_own_shape, header_text, skim
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.chats.session_skim import _skim_own_shape, header_text, skim
+from easy_llama_tui.chats.session_store import SessionStore
 
 BEGUN = datetime(2026, 11, 22, 10, 15, 0, tzinfo=UTC)
 

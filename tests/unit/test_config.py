@@ -14,13 +14,19 @@ from hypothesis import strategies as st
 from easy_llama import formats, samplers
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.config import Config, LoadedConfig, load_config, unknown_choice, with_command_line
-from easy_llama_tui.config import settings as all_settings
-from easy_llama_tui.config_text import default_config_text
-from easy_llama_tui.config_values import MAX_INT
-from easy_llama_tui.engine import LoadOptions
-from easy_llama_tui.keymap import KeyBindings
-from easy_llama_tui.themes import DEFAULT_THEME
+from easy_llama_tui.preferences.config import (
+    Config,
+    LoadedConfig,
+    load_config,
+    unknown_choice,
+    with_command_line,
+)
+from easy_llama_tui.preferences.config import settings as all_settings
+from easy_llama_tui.preferences.config_text import default_config_text
+from easy_llama_tui.preferences.config_values import MAX_INT
+from easy_llama_tui.preferences.keymap import KeyBindings
+from easy_llama_tui.preferences.themes import DEFAULT_THEME
+from easy_llama_tui.replies.engine import LoadOptions
 
 IN_ONE_FILE = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -101,7 +107,8 @@ class TestTheWrittenOutFile:
 
     def test_it_can_be_written_without_loading_the_screen(self) -> None:
         code = (
-            "import sys; from easy_llama_tui.config_text import default_config_text as text; text();"
+            "import sys; from easy_llama_tui.preferences.config_text import default_config_text as text;"
+            "text();"
             "print({'textual', 'rich', 'llama_cpp'} & set(sys.modules))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

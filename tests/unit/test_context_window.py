@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easy_llama.prompt import Turn
-from easy_llama_tui.context_window import EVERYTHING, PathTurn, Policy, Window, fit_window, room_for_reply
+from easy_llama_tui.chats.context_window import (
+    EVERYTHING,
+    PathTurn,
+    Policy,
+    Window,
+    fit_window,
+    room_for_reply,
+)
 
 CONTEXT = 100
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easy_llama.prompt import Turn
-from easy_llama_tui.conversation import Conversation, ConversationError, Message, storable_text
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
+from easy_llama_tui.chats.conversation import Conversation, ConversationError, Message, storable_text
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

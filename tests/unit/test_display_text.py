@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from easy_llama_tui.display_text import Line, cells, chop, one_line, plain_lines, printable, wrap
+from easy_llama_tui.text.display_text import Line, cells, chop, one_line, plain_lines, printable, wrap
 
 PLAIN = Style()
 BOLD = Style(bold=True)

@@ -12,12 +12,12 @@ from easy_llama.errors import ModelLoadError
 from easy_llama.events import LiveSettings
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling
-from easy_llama_tui.context_window import PathTurn, Policy
-from easy_llama_tui.engine import LoadOptions, RenderedPrompt
-from easy_llama_tui.engine_worker import EngineWorker
-from easy_llama_tui.generation import ReplyRequest
-from easy_llama_tui.inspection import InspectionRequest
-from easy_llama_tui.messages import (
+from easy_llama_tui.chats.context_window import PathTurn, Policy
+from easy_llama_tui.replies.engine import LoadOptions, RenderedPrompt
+from easy_llama_tui.replies.engine_worker import EngineWorker
+from easy_llama_tui.replies.generation import ReplyRequest
+from easy_llama_tui.replies.inspection import InspectionRequest
+from easy_llama_tui.replies.messages import (
     Inspected,
     LoadProgress,
     ModelFailed,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from textual.app import SuspendNotSupported
 
-from easy_llama_tui.external_editor import EditorError, edit_in_editor, editor_command
+from easy_llama_tui.drafts.external_editor import EditorError, edit_in_editor, editor_command
 
 Install = Callable[..., Path]
 

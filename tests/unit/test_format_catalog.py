@@ -7,8 +7,8 @@ import tomli_w
 
 from easy_llama import formats
 from easy_llama.prompt import Turn, prompt_text
-from easy_llama_tui.engine import OWN_FORMAT
-from easy_llama_tui.format_catalog import FormatCatalog, FormatFileError, load_formats, read_format
+from easy_llama_tui.replies.engine import OWN_FORMAT
+from easy_llama_tui.replies.format_catalog import FormatCatalog, FormatFileError, load_formats, read_format
 
 OWN = {"user_prefix": "Person: ", "user_suffix": "\n", "bot_prefix": "Cat: ", "stops": ["\n"]}
 

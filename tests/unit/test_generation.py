@@ -12,10 +12,10 @@ from easy_llama.errors import ChatTemplateError, GenerationError
 from easy_llama.events import CancelFlag, Candidates, Distribution, Event, LiveSettings, PromptProgress, Token
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling, SamplerSettings
-from easy_llama_tui.context_window import PathTurn, Policy
-from easy_llama_tui.engine import RenderedPrompt
-from easy_llama_tui.generation import BATCH_SECONDS, ReplyRequest, run_reply
-from easy_llama_tui.messages import (
+from easy_llama_tui.chats.context_window import PathTurn, Policy
+from easy_llama_tui.replies.engine import RenderedPrompt
+from easy_llama_tui.replies.generation import BATCH_SECONDS, ReplyRequest, run_reply
+from easy_llama_tui.replies.messages import (
     CandidatesSeen,
     PromptRead,
     ReplyEnded,

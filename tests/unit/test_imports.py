@@ -25,7 +25,7 @@ def modules_after(statement: str) -> set[str]:
         "easy_llama",
         "easy_llama_tui.app",
         "easy_llama_tui.launch",
-        "easy_llama_tui.local_engine",
+        "easy_llama_tui.replies.local_engine",
         "easy_llama_tui.screens.chat_screen",
         "easy_llama_tui.__main__",
     ],

@@ -13,10 +13,10 @@ from easy_llama.errors import ChatTemplateError, ModelUnloadedException
 from easy_llama.events import CancelFlag
 from easy_llama.prompt import Control, Turn
 from easy_llama.samplers import DefaultSampling
-from easy_llama_tui.context_window import EVERYTHING, PathTurn, Policy
-from easy_llama_tui.conversation import Conversation
-from easy_llama_tui.engine import RenderedPrompt
-from easy_llama_tui.inspection import DRAFT, Inspection, InspectionRequest, inspect
+from easy_llama_tui.chats.context_window import EVERYTHING, PathTurn, Policy
+from easy_llama_tui.chats.conversation import Conversation
+from easy_llama_tui.replies.engine import RenderedPrompt
+from easy_llama_tui.replies.inspection import DRAFT, Inspection, InspectionRequest, inspect
 
 SYSTEM = PathTurn(Turn("system", "Be brief please."), ("m1",))
 ASKED = PathTurn(Turn("user", "What does the cat say?"), ("m2",))

@@ -24,8 +24,8 @@ from easy_llama.prompt import Piece, prompt_text
 from easy_llama.samplers import DefaultSampling, GreedyDecoding, SamplerSettings
 from easy_llama.thread import Thread
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.session import from_toml
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.session import from_toml
 
 INTERRUPT = object()
 """What a person types: ^C."""

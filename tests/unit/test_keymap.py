@@ -13,7 +13,7 @@ from textual.events import Key as KeyEvent
 from textual.keys import _character_to_key
 from textual.widgets import TextArea
 
-from easy_llama_tui.key_names import (
+from easy_llama_tui.preferences.key_names import (
     PROMPT_EDITING_KEYS,
     KeyNameError,
     is_typed,
@@ -22,7 +22,7 @@ from easy_llama_tui.key_names import (
     shown,
     with_aliases,
 )
-from easy_llama_tui.keymap import (
+from easy_llama_tui.preferences.keymap import (
     APP_KEYS,
     CHAT_KEYS,
     LOG_KEYS,

@@ -8,15 +8,16 @@ import pytest
 from easy_llama.errors import GGUFError
 from easy_llama.samplers import GreedyDecoding, MinPSampling
 from easy_llama_tui import launch as launch_module
-from easy_llama_tui import locations, remembered
+from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.engine import LoadOptions
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.session import ModelReference, SessionError
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.launch import Launch, LaunchError, demo_model, look_around, open_chat, prepare
-from easy_llama_tui.sampler_presets import save_preset
-from easy_llama_tui.session import ModelReference, SessionError
-from easy_llama_tui.session_store import SessionStore
+from easy_llama_tui.preferences import remembered
+from easy_llama_tui.replies.engine import LoadOptions
+from easy_llama_tui.samplers.sampler_presets import save_preset
 
 Start = Callable[..., tuple[Launch, Chat]]
 

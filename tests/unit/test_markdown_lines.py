@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
-from easy_llama_tui import markdown_lines
-from easy_llama_tui.code_lines import CodeLines, CodeStyles
-from easy_llama_tui.display_text import Line
-from easy_llama_tui.markdown_inline import inline_runs
-from easy_llama_tui.markdown_lines import MarkdownLines, MarkdownStyles
+from easy_llama_tui.text import markdown_lines
+from easy_llama_tui.text.code_lines import CodeLines, CodeStyles
+from easy_llama_tui.text.display_text import Line
+from easy_llama_tui.text.markdown_inline import inline_runs
+from easy_llama_tui.text.markdown_lines import MarkdownLines, MarkdownStyles
 
 CODE = CodeStyles(
     plain=Style(bgcolor="black"),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from support.gguf_bytes import ARR, STR, U32, array, entry, header, padded, tensor
 
 from easy_llama.model_file import read_summary
-from easy_llama_tui import model_library, model_sources
-from easy_llama_tui.model_library import (
+from easy_llama_tui.models import model_library, model_sources
+from easy_llama_tui.models.model_library import (
     DetailsCache,
     Fit,
     ModelDetails,
@@ -23,7 +23,7 @@ from easy_llama_tui.model_library import (
     matches,
     read_details,
 )
-from easy_llama_tui.model_sources import Source
+from easy_llama_tui.models.model_sources import Source
 
 GB = 1 << 30
 TENSORS = [tensor("token_embd.weight", (64, 4), 0, 0)]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easy_llama_tui import prompt_history
 from easy_llama_tui.atomic_write import write_atomically
-from easy_llama_tui.prompt_history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, PromptHistory
+from easy_llama_tui.drafts import prompt_history
+from easy_llama_tui.drafts.prompt_history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, PromptHistory
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_what_is_added_while_the_file_is_replaced_is_not_lost(
 _APPEND = """
 import sys
 from pathlib import Path
-from easy_llama_tui.prompt_history import PromptHistory
+from easy_llama_tui.drafts.prompt_history import PromptHistory
 sys.stdin.read(1)
 for number in range(150):
     PromptHistory(Path(sys.argv[1])).add(f"{sys.argv[2]} {number} " + "x" * 500)

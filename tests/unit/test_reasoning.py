@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easy_llama_tui.reasoning import (
+from easy_llama_tui.text.reasoning import (
     TAGS,
     Part,
     ReasoningSplitter,

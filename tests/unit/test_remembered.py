@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from easy_llama_tui import locations
-from easy_llama_tui.config import Config, load_config
-from easy_llama_tui.remembered import MAX_RECENT, Remembered, load, save, update, with_remembered
+from easy_llama_tui.preferences.config import Config, load_config
+from easy_llama_tui.preferences.remembered import MAX_RECENT, Remembered, load, save, update, with_remembered
 
 FULL = Remembered("nord", "candidates", 25, ("/models/b.gguf", "/models/a.gguf"), True)
 

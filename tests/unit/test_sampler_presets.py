@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings
-from easy_llama_tui.sampler_editing import (
+from easy_llama_tui.samplers.sampler_editing import (
     resting_reason,
     same,
     shown_value,
@@ -21,8 +21,8 @@ from easy_llama_tui.sampler_editing import (
     value_from,
     value_of_text,
 )
-from easy_llama_tui.sampler_fields import FIELDS, SamplerField
-from easy_llama_tui.sampler_presets import (
+from easy_llama_tui.samplers.sampler_fields import FIELDS, SamplerField
+from easy_llama_tui.samplers.sampler_presets import (
     PresetError,
     checked_name,
     delete_preset,

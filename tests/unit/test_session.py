@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import easy_llama_tui.session as session_module
-from easy_llama_tui.context_window import Policy
-from easy_llama_tui.conversation import Conversation, Message
-from easy_llama_tui.session import (
+import easy_llama_tui.chats.session as session_module
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.conversation import Conversation, Message
+from easy_llama_tui.chats.session import (
     ModelReference,
     SamplerChoice,
     Session,

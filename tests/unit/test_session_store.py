@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from easy_llama_tui import locations, session_store
-from easy_llama_tui.conversation import Conversation, Message
-from easy_llama_tui.session import ModelReference, SamplerChoice, Session, SessionError, to_toml
-from easy_llama_tui.session_store import SessionStore, SessionWriter
+from easy_llama_tui import locations
+from easy_llama_tui.chats import session_store
+from easy_llama_tui.chats.conversation import Conversation, Message
+from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, SessionError, to_toml
+from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
 
 BEGUN = datetime(2026, 11, 22, 10, 15, 0, tzinfo=UTC)
 PATIENCE = 30.0

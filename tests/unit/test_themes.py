@@ -14,7 +14,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 from textual.widgets import Static
 
 import easy_llama_tui
-from easy_llama_tui.themes import (
+from easy_llama_tui.preferences.themes import (
     DEFAULT_LIGHT_THEME,
     DEFAULT_THEME,
     GRAPHICS_ON,

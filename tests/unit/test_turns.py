@@ -6,13 +6,13 @@ from support.running_app import begin_chat
 from easy_llama.events import LiveSettings
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling, GreedyDecoding
-from easy_llama_tui.chat import Chat
-from easy_llama_tui.context_window import Policy, Window
-from easy_llama_tui.engine import LoadedModel, LoadOptions
-from easy_llama_tui.generation import ReplyRequest
-from easy_llama_tui.messages import Figures
-from easy_llama_tui.turns import CANDIDATES_SECONDS, Turns
-from easy_llama_tui.wording import ChatState
+from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.chats.context_window import Policy, Window
+from easy_llama_tui.replies.engine import LoadedModel, LoadOptions
+from easy_llama_tui.replies.generation import ReplyRequest
+from easy_llama_tui.replies.messages import Figures
+from easy_llama_tui.replies.turns import CANDIDATES_SECONDS, Turns
+from easy_llama_tui.replies.wording import ChatState
 
 MODEL = LoadedModel(4096, "chat template")
 

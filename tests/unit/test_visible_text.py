@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easy_llama_tui.display_text import cells, printable
-from easy_llama_tui.visible_text import ending_of, fitted, visible
+from easy_llama_tui.text.display_text import cells, printable
+from easy_llama_tui.text.visible_text import ending_of, fitted, visible
 
 
 def test_what_would_not_be_seen_has_a_sign() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from easy_llama_tui.conversation import Conversation, Finish, Message
-from easy_llama_tui.wording import CONTEXT_IS_FULL, ending
+from easy_llama_tui.chats.conversation import Conversation, Finish, Message
+from easy_llama_tui.replies.wording import CONTEXT_IS_FULL, ending
 
 
 def reply(finish: Finish | None, role: str = "bot") -> Message:

@@ -1,0 +1,1 @@
+"""Chats: what is said in them as a tree, and their files."""

@@ -1,0 +1,148 @@
+"""The open chat: its conversation, and what is saved beside it. Changed on the UI thread only."""
+
+from datetime import datetime
+from pathlib import Path
+from random import SystemRandom
+
+from easy_llama.sampler_values import settings_from_values, values_of
+from easy_llama.samplers import MAX_SEED, SamplerSettings
+from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.chats.conversation import Conversation, Message, utc_now
+from easy_llama_tui.chats.session import (
+    ModelReference,
+    SamplerChoice,
+    Session,
+    SessionError,
+    new_session_id,
+    title_from,
+)
+
+
+class Chat:
+    """One chat, from its first message to the snapshots that are saved.
+
+    `model`, `format`, `preset_name`, `sampler` and `policy` may be replaced; they take effect with the next
+    reply.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelReference,
+        format: str,  # noqa: A002 (the field's name, here and in the file)
+        preset_name: str,
+        sampler: SamplerSettings,
+        system: str = "",
+        policy: Policy = Policy.DROP_OLDEST,
+    ) -> None:
+        """Begin a chat, with a system message where `system` is not empty."""
+        self.model = model
+        self.format = format
+        self.preset_name = preset_name
+        self.sampler = sampler
+        self.policy = policy
+        self.conversation = Conversation()
+        self._created: datetime = utc_now()
+        self._id = new_session_id(self._created, SystemRandom())
+        self._title = ""
+        self._extra: dict[str, object] = {}
+        self._file: Path | None = None
+        self.was_saved = False
+        """Whether there is a file of it, or soon will be."""
+        if system:
+            self.conversation.add("system", system)
+
+    @classmethod
+    def from_session(cls, session: Session) -> "Chat":
+        """Open a saved chat.
+
+        Raises:
+            SessionError: its sampler's values make no sense.
+        """
+        chat = cls(
+            model=session.model,
+            format=session.format,
+            preset_name=session.sampler.preset,
+            sampler=_sampler_from(session),
+            policy=session.policy,
+        )
+        chat.conversation = Conversation(session.messages, session.head)
+        chat._created = session.created
+        chat._id = session.id
+        chat._title = session.title if session.named else ""
+        chat._extra = dict(session.extra)
+        chat._file = session.file
+        chat.was_saved = True
+        return chat
+
+    @property
+    def id(self) -> str:
+        """What names its file and resumes it."""
+        return self._id
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is anything to save: a system message alone is not."""
+        return any(message.role != "system" for message in self.conversation.messages)
+
+    @property
+    def is_worth_saving(self) -> bool:
+        """Whether there is anything to save, or was: what was deleted must not come back."""
+        return self.has_messages or self.was_saved
+
+    @property
+    def title(self) -> str:
+        """The title that the person gave, else the first words that they wrote."""
+        if self._title:
+            return self._title
+        first = next((one for one in self.conversation.messages if one.role == "user"), None)
+        return (title_from(first.content) if first else "") or "New chat"
+
+    def rename(self, title: str) -> None:
+        """Give the chat a title; an empty one lets it be called by its first words again."""
+        self._title = title_from(title)
+
+    def ask(self, text: str, opening: str = "") -> Message:
+        """Add what a person wrote, and the reply to it, which begins with `opening`; return the reply."""
+        self.conversation.add("user", text)
+        return self.conversation.add("bot", opening)
+
+    def sampler_for(self, reply: Message) -> SamplerSettings:
+        """Return the settings that a reply is made with.
+
+        Under a fixed seed each alternative adds one to it: a re-roll is another reply, and the same one
+        whenever it is repeated.
+        """
+        if self.sampler.seed is None:
+            return self.sampler
+        place = self.conversation.siblings(reply.id).index(self.conversation.get(reply.id))
+        return self.sampler.replace(seed=(self.sampler.seed + place) % (MAX_SEED + 1))
+
+    def snapshot(self) -> Session:
+        """Return the chat as it is to be saved."""
+        return Session(
+            id=self._id,
+            title=self.title,
+            named=bool(self._title),
+            created=self._created,
+            updated=utc_now(),
+            head=self.conversation.head,
+            model=self.model,
+            format=self.format,
+            sampler=SamplerChoice(self.preset_name, values_of(self.sampler, self.preset_name)),
+            policy=self.policy,
+            messages=self.conversation.messages,
+            extra=self._extra,
+            file=self._file,
+        )
+
+
+def _sampler_from(session: Session) -> SamplerSettings:
+    """Return the saved settings; what the file leaves out is as in its preset."""
+    try:
+        return settings_from_values(session.sampler.preset, session.sampler.values)
+    except (TypeError, ValueError) as error:
+        raise SessionError(
+            f"The sampler of the chat {session.id} makes no sense: {error}.",
+            "Correct [sampler] in its file, or choose one with --sampler.",
+        ) from error

@@ -1,0 +1,1 @@
+"""What a person is writing: typed lines, paths, attachments, history."""

@@ -1,0 +1,1 @@
+"""What a person sets up: the configuration, keys, themes, and what is remembered."""

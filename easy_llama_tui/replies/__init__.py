@@ -1,0 +1,1 @@
+"""How a reply comes about: the engine, its worker, and what crosses between threads."""

@@ -1,0 +1,131 @@
+"""The one thread in which an engine lives."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from textual.message import Message
+
+from easy_llama.errors import EasyLlamaError
+from easy_llama.events import CancelFlag, LiveSettings
+from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
+from easy_llama_tui.replies.generation import ReplyRequest, run_reply
+from easy_llama_tui.replies.inspection import InspectionRequest, inspect
+from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
+
+_log = logging.getLogger(__name__)
+
+
+class EngineWorker:
+    """Runs an engine in a thread of its own, one job after the other.
+
+    It is a daemon thread, and not one of asyncio's, since those are waited for at the end without limit:
+    whatever llama.cpp is at, the program can be left.
+    """
+
+    def __init__(self, engine: ChatEngine, post: Callable[[Message], object]) -> None:
+        self._engine = engine
+        self._post = post
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._cancel = CancelFlag()
+        self._unfinished: list[CancelFlag] = []
+        self._looking = CancelFlag()
+        self._wanted: tuple[InspectionRequest, CancelFlag] | None = None
+        self._wanting = threading.Lock()
+        self._loading = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def load(self, options: LoadOptions) -> None:
+        """Load a model in place of the one that is loaded or being loaded, ending what is being written."""
+        self._end_replies()
+        self._looking.cancel()
+        self._loading.set()
+        stop = self._loading = threading.Event()
+        self._jobs.put(lambda: self._load(options, stop))
+
+    def stop_loading(self) -> None:
+        """Ask the loading that was begun last to end; it fails then."""
+        self._loading.set()
+
+    def reply(self, request_id: int, request: ReplyRequest, live: LiveSettings) -> None:
+        """Begin a reply, once the model is loaded and earlier jobs are done."""
+        self._looking.cancel()
+        cancel = self._cancel = CancelFlag()
+        self._unfinished.append(cancel)
+
+        def write() -> None:
+            run_reply(self._engine, request_id, request, cancel, live, self._post)
+            self._unfinished.remove(cancel)
+
+        self._jobs.put(write)
+
+    def stop_reply(self) -> None:
+        """Ask the reply that was begun last to end."""
+        self._cancel.cancel()
+
+    def inspect(self, request: InspectionRequest) -> None:
+        """Look at the next prompt, in place of an earlier request that is not done."""
+        self._looking.cancel()
+        self._looking = CancelFlag()
+        with self._wanting:
+            is_queued = self._wanted is not None
+            self._wanted = request, self._looking
+        if not is_queued:
+            self._jobs.put(self._inspect)
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """End what is running and free the model; return whether that was done within `timeout` seconds."""
+        self._closing.set()
+        self._loading.set()
+        self._end_replies()
+        self._looking.cancel()
+        self._jobs.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _end_replies(self) -> None:
+        for cancel in tuple(self._unfinished):
+            cancel.cancel()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if not self._closing.is_set():
+                job()
+        self._engine.close()
+
+    def _load(self, options: LoadOptions, stop: threading.Event) -> None:
+        def on_progress(share: float) -> bool:
+            post(LoadProgress(share))
+            return not (stop.is_set() or self._closing.is_set())
+
+        def post(message: Message) -> None:
+            # Once another model is asked for, nobody waits for this one.
+            if stop is self._loading:
+                self._post(message)
+
+        try:
+            model = self._engine.load(options, on_progress)
+        except (EasyLlamaError, ValueError) as error:
+            post(ModelFailed(str(error)))
+        except Exception as error:
+            _log.exception("loading the model failed")
+            post(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
+        else:
+            post(ModelReady(model))
+
+    def _inspect(self) -> None:
+        with self._wanting:
+            wanted, self._wanted = self._wanted, None
+        if wanted is None or wanted[1].is_set:
+            return
+        request, cancel = wanted
+        try:
+            found = inspect(self._engine, request, cancel)
+        except Exception:
+            _log.exception("looking at the prompt failed")
+            return
+        if not cancel.is_set:
+            self._post(Inspected(request.chat_id, found))

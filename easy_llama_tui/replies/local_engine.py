@@ -1,0 +1,209 @@
+"""The engine of the app: a model in this very process, through `easy_llama`."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from easy_llama import formats
+from easy_llama.errors import ContextScalingWarning, ModelUnloadedException
+from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+from easy_llama.gguf import open_gguf
+from easy_llama.loading import fitting_context_length, kv_cache_bytes, plan_loading
+from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
+from easy_llama.samplers import SamplerSettings
+from easy_llama_tui.models.free_memory import free_memory
+from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.replies.format_catalog import FormatCatalog
+
+if TYPE_CHECKING:
+    from easy_llama.model import Model
+
+_CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
+"""What looks like the name of a control token."""
+
+
+class LocalEngine:
+    """A `ChatEngine` over `easy_llama.Model`."""
+
+    def __init__(self, catalog: FormatCatalog) -> None:
+        """Make an engine that knows the formats of `catalog`, beside each model's own."""
+        self._catalog = catalog
+        self._loaded: Model | None = None
+        self._own_format: Mapping[str, Any] = {}
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens the loaded model's context holds."""
+        return self._model.context_length
+
+    def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
+        """Load a model in place of the one that is loaded; importing llama.cpp is a part of it."""
+        # A file that cannot be right must not cost the model that is loaded.
+        with open_gguf(options.path) as header:
+            header.check_complete()
+        self.close()
+        context_length, notices = _choose_context_length(options)
+
+        from easy_llama.model import Model, supports_gpu_offload
+
+        n_gpu_layers = options.n_gpu_layers
+        if n_gpu_layers is None:
+            n_gpu_layers = -1 if supports_gpu_offload() else 0
+            if n_gpu_layers:
+                notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
+        elif n_gpu_layers and not supports_gpu_offload():
+            notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ContextScalingWarning)
+            model = Model(
+                str(options.path),
+                context_length=context_length,
+                n_gpu_layers=n_gpu_layers,
+                offload_kqv=options.offload_kqv,
+                flash_attn=options.flash_attn,
+                n_threads=options.n_threads,
+                on_progress=on_progress,
+            )
+        notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
+        self._loaded = model
+        if context_length is not None and model.context_length != context_length:
+            notices.append(
+                f"The context is {model.context_length:,} tokens: llama.cpp rounds {context_length:,} up."
+            )
+        detected = formats.detect(model)
+        self._own_format = detected.format
+        if detected.notice:
+            notices.append(detected.notice)
+        label = "chat template" if detected.name == OWN_FORMAT else detected.name
+        with open_gguf(options.path) as header:
+            cache_bytes = kv_cache_bytes(header.metadata, model.context_length)
+        return LoadedModel(model.context_length, label, tuple(notices), cache_bytes)
+
+    def render(
+        self,
+        turns: Sequence[Turn],
+        format_name: str,
+        *,
+        opening: Turn | None = None,
+        through: int | None = None,
+    ) -> RenderedPrompt:
+        """Build the prompt for the bot's next message after `turns`."""
+        start: list[Generated | Written] = []
+        if opening is not None:
+            start = [Generated(opening.content, opening.ids) if opening.ids else Written(opening.content)]
+        pieces = formats.build_prompt(self._format(format_name), turns, start)
+        if through is not None:
+            last = [
+                place
+                for place, piece in enumerate(pieces)
+                if not isinstance(piece, Control) and piece.turn == through
+            ]
+            pieces = pieces[: last[-1] + 1] if last else pieces
+        return RenderedPrompt(pieces, encode_prompt(pieces, self._model.tokenizer))
+
+    def places(self, prompt: RenderedPrompt) -> tuple[int, ...]:
+        """Return the index of the piece in which each token of a prompt begins."""
+        return piece_of_each_token(prompt.pieces, self._model.tokenizer)
+
+    def token_texts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the text of each token; control tokens by name."""
+        tokenizer = self._model.tokenizer
+        return tuple(tokenizer.decode([token], special=True) for token in ids)
+
+    def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return what is off about a format with this model and these turns, a sentence each."""
+        prompt_format = self._format(format_name)
+        return (*self._token_warnings(prompt_format), *_turn_warnings(prompt_format, turns))
+
+    def generate(
+        self,
+        prompt: RenderedPrompt,
+        format_name: str,
+        sampler: SamplerSettings,
+        cancel: CancelFlag,
+        live: LiveSettings,
+    ) -> Iterator[Event]:
+        """Generate the bot's next message."""
+        stops = formats.stops_of(self._format(format_name))
+        return self._model.events(prompt.ids, stops, sampler, cancel, live)
+
+    def next_tokens(
+        self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
+    ) -> Distribution | None:
+        """Return what could come after a prompt; None where that was cancelled."""
+        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._loaded is not None:
+            self._loaded.unload()
+            self._loaded = None
+
+    @property
+    def _model(self) -> "Model":
+        if self._loaded is None:
+            raise ModelUnloadedException("no model is loaded; F3 chooses one")
+        return self._loaded
+
+    def _format(self, name: str) -> Mapping[str, Any]:
+        return self._own_format if name == OWN_FORMAT else self._catalog.get(name)
+
+    def _token_warnings(self, prompt_format: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what in a format's own text this model's vocabulary does not go with."""
+        model = self._model
+        control = set(model.control_tokens)
+        texts = [str(value) for key, value in prompt_format.items() if key.endswith(("prefix", "suffix"))]
+        unknown = sorted(
+            {name for text in texts for name in _CONTROL_LOOK.findall(text) if name.startswith("<")} - control
+        )
+        if unknown:
+            yield (
+                f"This model has no token {_listed(unknown)}, which the format writes: "
+                f"it reads them as plain text, and may not know where turns end."
+            )
+        for stop in formats.stops_of(prompt_format):
+            if _CONTROL_LOOK.fullmatch(stop) and stop not in control and stop not in unknown:
+                yield f"The format ends replies at {stop}, which this model never writes as one token."
+        if not model.tokenizer.adds_bos or not model.bos_text:
+            return
+        first = "".join(texts[:1]) or "".join(texts)
+        if first.count(model.bos_text) > 1:
+            yield f"The format writes {model.bos_text} twice at the start; once is enough."
+
+
+def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> Iterator[str]:
+    """Yield what about the turns a format does not go with."""
+    has_system = any(turn.role == "system" for turn in turns)
+    knows_system = getattr(prompt_format, "system_role", True)
+    if has_system and not knows_system:
+        yield "The template has no system role: system text opens the next message of the user."
+    roles = [turn.role for turn in turns if turn.role != "system"]
+    if roles[:1] == ["bot"]:
+        yield "The conversation begins with the bot, which most models were not trained on."
+    if any(one == other for one, other in pairwise(roles)):
+        yield "User and bot do not take turns, which most models were trained on."
+
+
+def _choose_context_length(options: LoadOptions) -> tuple[int | None, list[str]]:
+    """Return the context length to load with, and what to say about it."""
+    if options.context_length is not None:
+        return options.context_length, []
+    memory = free_memory()
+    if memory is None:
+        return None, []
+    with open_gguf(options.path) as header:
+        native = plan_loading(header.metadata).native_context_length
+        fitting = fitting_context_length(header.metadata, memory)
+    if fitting == native:
+        return None, []
+    return fitting, [
+        f"The context is {fitting:,} tokens, not the model's {native:,}, to leave memory free; "
+        f"--context-length {native} loads all of it."
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

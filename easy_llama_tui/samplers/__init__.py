@@ -1,0 +1,1 @@
+"""Sampler settings as a person reads, edits and keeps them."""
