@@ -1,14 +1,35 @@
 """What all tests share: the demo model, and user folders of their own."""
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Several programs compute at once here: threads of llama.cpp that spin while they wait take the processor
+# from those that they wait for. Read when its library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# The same cases in each run, so that what passes here passes elsewhere; a long run looks for new ones.
+settings.register_profile("same cases", derandomize=True, deadline=None)
+settings.register_profile("new cases", deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run what takes long in full length")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("new cases" if config.getoption("--long") else "same cases")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Call a case of much text by its beginning."""
+    if isinstance(val, str | bytes) and len(val) > 60:
+        return f"{val[:30]!a} of {len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session")

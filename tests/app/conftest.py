@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.running_app import RunApp, Running, begin_chat, settings_for
 from support.scripted_engine import ScriptedEngine
+from support.settling import settle
 
 from easy_llama_tui.app import EzllamaApp
 from easy_llama_tui.chats.chat import Chat
@@ -12,10 +13,10 @@ from easy_llama_tui.chats.session_store import SessionStore
 
 
 @pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look whether the app is idle more often than Textual's own tests do: each key waits for that."""
-    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 1 / 100)
-    monkeypatch.setattr("textual._wait.SLEEP_IDLE", 1 / 100 / 20)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key that is pressed, and each pause, ends once the app has nothing left to do."""
+    monkeypatch.setattr("textual.app.wait_for_idle", settle)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", settle)
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def run_app(store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         **changes: object,
     ) -> AsyncIterator[Running]:
         engine = engine or ScriptedEngine()
-        app = EzllamaApp(engine, store, chat or begin_chat(), settings_for(tmp_path, **changes))
+        settings = settings_for(tmp_path, **changes)
+        app = EzllamaApp(lambda: engine, lambda: store, chat or begin_chat(), settings)
         async with app.run_test(size=size) as pilot:
             running = Running(pilot, app, engine, store)
             yield running

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from support.gguf_bytes import STR, U32, entry, header, padded, tensor
 from support.screen_host import show
+from support.waiting import PATIENCE
 
 from easy_llama_tui.models.model_library import find_models
-from easy_llama_tui.screens import model_screen
+from easy_llama_tui.screens import model_work
 from easy_llama_tui.screens.model_screen import ModelScreen
 
 F32 = 0
@@ -61,19 +62,19 @@ async def test_a_truncated_file_is_told_and_loaded_only_when_asked_again(whole: 
 async def test_enter_waits_until_the_file_was_looked_at(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole.write_bytes(whole.read_bytes()[:-1000])
     may_look = threading.Event()
-    open_gguf = model_screen.open_gguf
+    open_gguf = model_work.open_gguf
 
     def held(path: Path) -> object:
-        assert may_look.wait(10)
+        assert may_look.wait(PATIENCE)
         return open_gguf(path)
 
-    monkeypatch.setattr(model_screen, "open_gguf", held)
+    monkeypatch.setattr(model_work, "open_gguf", held)
     async with show(screen(whole.parent)) as reader:
         await reader.until_seen("▸ model", "fits")
         await reader.pilot.press("enter", "enter")
         assert reader.is_open
         may_look.set()
-        await reader.until_seen("Enter again loads it anyway.", "is truncated")
+        await reader.until_seen("Enter again loads it anyway.", "truncated:")
         assert reader.is_open
 
 
@@ -81,8 +82,8 @@ async def test_only_the_highlighted_file_is_looked_at(whole: Path, monkeypatch: 
     for number in range(20):
         (whole.parent / f"other-{number:02}.gguf").write_bytes(whole.read_bytes())
     looked: list[Path] = []
-    open_gguf = model_screen.open_gguf
-    monkeypatch.setattr(model_screen, "open_gguf", lambda path: (looked.append(path), open_gguf(path))[1])
+    open_gguf = model_work.open_gguf
+    monkeypatch.setattr(model_work, "open_gguf", lambda path: (looked.append(path), open_gguf(path))[1])
     async with show(screen(whole.parent)) as reader:
         await reader.until(lambda: looked)
         await reader.until_seen("21")

@@ -5,33 +5,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.geometry import Offset
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
+from support.themed_app import ThemedApp
+from support.waiting import until
 
 PanelT = TypeVar("PanelT", bound=Widget)
 
 
-class PanelApp(App[None]):
+class PanelApp(ThemedApp):
     """Nothing but a panel; remembers what it posts."""
 
-    ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
 
     def __init__(self, panel: Widget) -> None:
         super().__init__()
         self.panel = panel
         self.posted: list[Message] = []
-        for theme in load_themes([themes_folder()])[0]:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return theme_variables(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield self.panel
@@ -82,11 +76,8 @@ class PanelReader(Generic[PanelT]):
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text()}")
 
     async def until(self, condition: Callable[[], object]) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await self.pilot.pause()
-        raise AssertionError("it did not come to be")
+        """Wait until something is so; fail where it never is."""
+        await until(self.pilot, condition)
 
 
 @asynccontextmanager

@@ -1,14 +1,12 @@
 """The prompt by itself, with the list of files above it, driven by keys."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Key
 from textual.keys import _character_to_key
@@ -17,14 +15,15 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
 from easy_llama_tui.preferences.keymap import KeyBindings
-from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, themes_folder
 from easy_llama_tui.widgets.path_completion import PathCompletion
 from easy_llama_tui.widgets.prompt_input import PromptInput, SentTexts
+from support.themed_app import ThemedApp
+from support.waiting import until
 
 Told = TypeVar("Told", bound=Message)
 
 
-class PromptApp(App[None]):
+class PromptApp(ThemedApp):
     """A prompt at the bottom, and something else that can have the focus."""
 
     CSS = """
@@ -40,9 +39,6 @@ class PromptApp(App[None]):
     ) -> None:
         super().__init__()
         self.prompt = PromptInput(id="prompt", keys=keys, history=history, folder=folder)
-        for theme in load_themes([themes_folder()])[0]:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
 
     def compose(self) -> ComposeResult:
         yield Input(id="other")
@@ -87,13 +83,9 @@ class PromptHost:
             self.prompt.post_message(Key(key, character))
         await self.pilot.pause()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something is so; fail where it never is."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "never happened"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+        await until(self.pilot, condition)
 
 
 @asynccontextmanager

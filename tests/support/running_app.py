@@ -1,7 +1,6 @@
 """The app with a scripted engine, driven by keys."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
 from support.scripted_engine import ScriptedEngine
+from support.waiting import until
 
 
 def begin_chat(sampler: SamplerSettings = DefaultSampling, system: str = "") -> Chat:
@@ -73,13 +73,9 @@ class Running:
     def shown(self) -> list[tuple[str, str]]:
         return [(entry.role, entry.text) for entry in self.screen.chat_log.entries]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something is so; fail where it never is."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "never happened"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+        await until(self.pilot, condition)
 
     async def until_state(self, state: ChatState) -> None:
         await self.until(lambda: self.screen.turns.state is state)

@@ -1,38 +1,29 @@
 """A modal screen over a few lines of chat, driven by keys."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
-from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
+from support.themed_app import ThemedApp
+from support.waiting import until
 
 OPEN = object()
 """The result of a screen that was not closed yet."""
 
 
-class ScreenApp(App[None]):
+class ScreenApp(ThemedApp):
     """Shows one screen, and remembers what it ended with."""
-
-    ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, shown: Screen[Any]) -> None:
         super().__init__()
         self._shown = shown
         self.result: object = OPEN
-        for theme in load_themes([themes_folder()])[0]:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return theme_variables(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield Static("chat behind\n" * 60)
@@ -70,13 +61,9 @@ class ScreenReader:
         names = {" ": "space"}
         await self.pilot.press(*(names.get(character, character) for character in text))
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
-        """Wait until something is so; fail where it never is, with what is seen."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"never happened:\n{self.text()}"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something is so; fail where it never is."""
+        await until(self.pilot, condition, self.text)
 
     async def until_seen(self, *parts: str) -> None:
         await self.until(lambda: all(part in self.text() for part in parts))

@@ -160,7 +160,11 @@ class TestGrowing:
         splitter.extend("</think>", complete=False)
         assert splitter.parts[0].closed
 
-    @pytest.mark.parametrize("text", ["\n" * 100_000, "x " * 50_000, "`" * 100_000, "<" * 100_000])
+    @pytest.mark.parametrize(
+        "text",
+        ["\n" * 100_000, "x " * 50_000, "`" * 100_000, "<" * 100_000],
+        ids=["lines", "words", "ticks", "tags"],
+    )
     def test_no_text_takes_long(self, text: str) -> None:
         began = time.perf_counter()
         split_reasoning(text)
