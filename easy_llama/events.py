@@ -46,17 +46,22 @@ class GenerationRequest:
     stop_ids: frozenset[int] = frozenset()
     """Token ids at which the reply ends, beside the model's own end-of-generation tokens."""
 
+    reply_start: tuple[int, ...] = ()
+    """Token ids that the reply begins with. They are read with the prompt, and all that holds for a reply
+    holds for them: they come as `Token` events first, a stop among them ends it, a grammar counts them."""
+
 
 class LiveSettings:
     """What may be changed while a generation runs, from any thread; it holds from the next token on."""
 
-    __slots__ = ("candidates", "candidates_interval", "sampler")
+    __slots__ = ("candidates", "candidates_interval", "likelihoods", "sampler")
 
     def __init__(
         self,
         sampler: SamplerSettings | None = None,
         candidates: int = 0,
         candidates_interval: float = 0.0,
+        likelihoods: bool = False,
     ) -> None:
         self.sampler = sampler
         """How tokens are chosen; None is as the request says. A grammar and a seed stay as they were."""
@@ -64,6 +69,22 @@ class LiveSettings:
         """How many candidates for the next token to report as `Candidates`; 0 reports none."""
         self.candidates_interval = candidates_interval
         """The least time between two reports, in seconds: no one reads a hundred a second."""
+        self.likelihoods = likelihoods
+        """Whether to tell with each `Token` how likely it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a token was among all that could have come, in the model's own distribution."""
+
+    log_probability: float
+    """The natural logarithm of its probability: the logarithm of the softmax, before any sampler."""
+
+    rank: int
+    """1 for the likeliest token; tokens that are just as likely share a rank."""
+
+    entropy: float
+    """The entropy of the distribution in nats: 0 where only one token could come, at most log(n_vocab)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,9 @@ class Token:
     """The text that is certain with this token: it may be empty, or hold text of earlier tokens, while
     a character is incomplete or a stop string may be beginning."""
 
+    likelihood: Likelihood | None = None
+    """How likely it was, where that was asked for and the token was not given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -141,10 +165,14 @@ class Finished:
     """The seed that the draws were made with."""
 
     prompt_tokens: int
+    """Tokens of the prompt, and of the start of the reply that was given."""
+
     reused_tokens: int
     """How many of `prompt_tokens` were in the cache before."""
 
     generated_tokens: int
+    """Tokens that were drawn."""
+
     prompt_seconds: float
     """From the start to the first token, or to the end where there was none."""
 

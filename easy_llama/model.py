@@ -27,7 +27,8 @@ from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
 from easy_llama.prompt import Piece, encode_prompt
-from easy_llama.samplers import DefaultSampling, SamplerSettings
+from easy_llama.samplers import DefaultSampling, SamplerSettings, SimpleSampling
+from easy_llama.scores import Score, ScoreRequest
 from easy_llama.tokenizer import Tokenizer
 
 __all__ = ["ExceededContextLengthException", "Model", "ModelUnloadedException", "supports_gpu_offload"]
@@ -284,6 +285,7 @@ class Model:
         sampler: SamplerSettings = DefaultSampling,
         cancel: CancelFlag | None = None,
         live: LiveSettings | None = None,
+        reply_start: Sequence[int] = (),
     ) -> Iterator[Event]:
         """Generate from a prompt as a stream of typed events; the last one is `Finished`.
 
@@ -293,7 +295,10 @@ class Model:
             stops: strings and token ids at which to end early.
             sampler: how tokens are chosen.
             cancel: may be set from another thread to end the generation.
-            live: asks for `Candidates` events, and may be changed from another thread meanwhile.
+            live: asks for `Candidates` events and likelihoods, and may be changed from another thread
+                meanwhile.
+            reply_start: token ids that the reply begins with, as the ids of an earlier reply up to a place
+                where another token is to come. Their `Token` events come first.
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
@@ -304,6 +309,7 @@ class Model:
             sampler=sampler,
             stops=tuple(stop for stop in stops if isinstance(stop, str)),
             stop_ids=frozenset(stop for stop in stops if isinstance(stop, int)),
+            reply_start=tuple(reply_start),
         )
         return self.engine.generate(request, cancel, live)
 
@@ -375,6 +381,37 @@ class Model:
     def ingest(self, text: str) -> None:
         """Read a text into the cache, so that generations that start with it begin sooner."""
         self.engine.read(self._encode(text))
+
+    def score(
+        self,
+        text: str | Sequence[int],
+        *,
+        start: int = 0,
+        candidates: int = 0,
+        sampler: SamplerSettings = SimpleSampling,
+    ) -> Score:
+        """Return how likely the model finds each token of a text, in one pass over it.
+
+        The first token has no likelihood, for nothing comes before it: in a text that begins with BOS, as
+        the model may want it to, that is BOS itself. A text that is in the cache already leaves it as it
+        was; any other takes its place. `engine.score` can be watched and cancelled.
+
+        Args:
+            text: text, in which the names of control tokens are read as those tokens; or token ids.
+            start: the place of the first token to tell of; those before it are only read.
+            candidates: how many candidates to tell of at each place; 0 tells of none.
+            sampler: whose effect on the candidates to tell of, as if a reply began at `start`.
+
+        Raises:
+            ExceededContextLengthException: the text is longer than the context.
+            ModelUnloadedException: the model was unloaded.
+            ValueError: the text is empty, or `start` or `candidates` are out of range.
+        """
+        request = ScoreRequest(self._encode(text), start, candidates, sampler)
+        score = self.engine.score(request)
+        if score is None:
+            raise ModelUnloadedException("the program ended while a text was being scored")
+        return score
 
     def candidates(self, prompt: str, k: int) -> list[tuple[str, np.floating[Any]]]:
         """Return the `k` likeliest next tokens with their probabilities, the likeliest first.

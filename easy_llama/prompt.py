@@ -8,19 +8,22 @@ because tokenizing it again may split it otherwise, and the KV cache would no lo
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-Role = Literal["system", "user", "bot"]
+from easy_llama.turn import Role, Turn
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message of a conversation, as a prompt format sees it."""
-
-    role: Role
-    content: str
-    ids: tuple[int, ...] = ()
-    """The exact token ids of `content` where the model generated it, else empty."""
+__all__ = [
+    "Control",
+    "Generated",
+    "Piece",
+    "Role",
+    "Turn",
+    "TurnRenderer",
+    "Written",
+    "encode_prompt",
+    "piece_of_each_token",
+    "prompt_text",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """llama.cpp's native sampler chain for given settings."""
 
 import ctypes
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -166,6 +167,39 @@ def _logit_bias(settings: SamplerSettings, n_vocab: int) -> Any:
         raise ValueError(f"logit_bias: token id {outside} is not between 0 and {n_vocab - 1}")
     biases = (lib.llama_logit_bias * len(pairs))(*pairs)
     return lib.llama_sampler_init_logit_bias(n_vocab, len(pairs), biases)
+
+
+def follows_grammar(settings: SamplerSettings, vocab: Any, tokens: Sequence[int]) -> bool:
+    """Return whether a reply may begin with these tokens under the grammar of `settings`, if it has one.
+
+    llama.cpp ends the whole process when a grammar is told of a token that it forbids.
+
+    Args:
+        settings: whose `grammar` or `json_schema` to follow.
+        vocab: llama.cpp's vocabulary of the model.
+        tokens: ids of the reply, from its start on.
+
+    Raises:
+        ValueError: `grammar` or `json_schema` is none that llama.cpp can follow.
+    """
+    if not settings.has_grammar:
+        return True
+    grammar = _grammar(settings, vocab)
+    try:
+        return all(_takes(grammar, token) for token in tokens)
+    finally:
+        lib.llama_sampler_free(grammar)
+
+
+def _takes(grammar: Any, token: int) -> bool:
+    """Tell a grammar of the next token if it may come there; return whether it may."""
+    data = lib.llama_token_data(id=token, logit=0.0, p=0.0)
+    array = lib.llama_token_data_array(data=ctypes.pointer(data), size=1, selected=-1, sorted=False)
+    lib.llama_sampler_apply(grammar, ctypes.byref(array))
+    if data.logit == -math.inf:
+        return False
+    lib.llama_sampler_accept(grammar, token)
+    return True
 
 
 def _grammar(settings: SamplerSettings, vocab: Any) -> Any:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.errors import GenerationError
-from easy_llama.events import Candidate, Candidates, Distribution, LiveSettings
-from easy_llama.sampler_chain import sampler_chain
+from easy_llama.events import Candidate, Candidates, Distribution, Likelihood, LiveSettings
+from easy_llama.likelihood import LikelihoodMeter
+from easy_llama.sampler_chain import follows_grammar, sampler_chain
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama.tokenizer import Tokenizer
 
@@ -20,6 +21,9 @@ __all__ = ["TokenChooser", "distribution"]
 
 # llama_token_data in llama.h.
 _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+_BLOCK = 64
+"""How many probabilities are compared as one in the search for the likeliest."""
 
 Logits = npt.NDArray[np.float32]
 
@@ -34,10 +38,12 @@ class TokenChooser:
         context_length: how many tokens it holds.
         seed: the start of the random numbers.
         prompt: what was said before.
+        said: the tokens that the reply begins with, which it is to go on from.
         live: what may change meanwhile.
 
     Raises:
-        ValueError: llama.cpp cannot follow the grammar, or the logit bias has ids outside the vocabulary.
+        ValueError: llama.cpp cannot follow the grammar, or `said` does not, or the logit bias has ids
+            outside the vocabulary.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class TokenChooser:
         context_length: int,
         seed: int,
         prompt: Sequence[int],
+        said: Sequence[int] = (),
         live: LiveSettings | None,
     ) -> None:
         self._tokenizer = tokenizer
@@ -60,7 +67,14 @@ class TokenChooser:
         self._live = live or LiveSettings()
         self._followed: SamplerSettings | None = None
         self._settings = settings
-        self._said: list[int] = []
+        if not follows_grammar(settings, tokenizer.vocab, said):
+            raise ValueError(
+                "the reply cannot go on from here: the grammar or the JSON schema forbids how it begins; "
+                "choose another beginning, or switch the grammar off"
+            )
+        self._said = list(said)
+        self._begun = len(said)
+        self._meter: LikelihoodMeter | None = None
         self._next_report = 0.0
         self._drawing = ExitStack()
         self._chain = self._new_chain(self._drawing, draws=True)
@@ -88,6 +102,19 @@ class TokenChooser:
         if self._watched_chain is not None:
             lib.llama_sampler_accept(self._watched_chain, token)
         return token
+
+    def likelihood(self, token: int, logits: Logits | None = None) -> Likelihood | None:
+        """Return how likely the model found the token that was drawn, where that is wanted now.
+
+        Args:
+            token: its id.
+            logits: those that it was drawn from; None is the context's last.
+        """
+        if not self._live.likelihoods:
+            return None
+        if self._meter is None:
+            self._meter = LikelihoodMeter(self._tokenizer.n_vocab)
+        return self._meter.measure(self._last_logits() if logits is None else logits, token)
 
     def report(self, logits: Logits | None = None) -> Candidates | None:
         """Return what could come next where that is wanted now.
@@ -140,7 +167,7 @@ class TokenChooser:
             self._settings,
             vocab=self._tokenizer.vocab,
             # Where settings change on the way, the draws go on and do not begin anew.
-            seed=(self.seed + len(self._said)) % (MAX_SEED + 1),
+            seed=(self.seed + len(self._said) - self._begun) % (MAX_SEED + 1),
             context=self._prompt,
             context_length=self._context_length,
             said=self._said,
@@ -173,7 +200,13 @@ class TokenChooser:
 
 
 def distribution(
-    chain: Any, logits: Logits, count: int, tokenizer: Tokenizer, *, is_greedy: bool
+    chain: Any,
+    logits: Logits,
+    count: int,
+    tokenizer: Tokenizer,
+    *,
+    is_greedy: bool,
+    also: int | None = None,
 ) -> Distribution:
     """Return the likeliest next tokens, before and after the samplers.
 
@@ -183,6 +216,7 @@ def distribution(
         count: how many tokens to tell of each; where the samplers change the order there may be more.
         tokenizer: the model's vocabulary.
         is_greedy: whether the likeliest token of those that are left is always drawn.
+        also: a token to tell of in any case.
     """
     before = _softmax(logits)
     _memory, array = _token_data(logits)
@@ -192,9 +226,13 @@ def distribution(
     if is_greedy:
         left = left[left["logit"].argmax() :][:1] if len(left) else left
     after = np.zeros_like(before)
+    tokens = set(_likeliest(before, count))
     if len(left):
-        after[left["id"]] = _softmax(left["logit"])
-    tokens = {*_likeliest(before, count), *(token for token in _likeliest(after, count) if after[token])}
+        shares = _softmax(left["logit"])
+        after[left["id"]] = shares
+        tokens.update(int(left["id"][place]) for place in _likeliest(shares, count) if shares[place])
+    if also is not None:
+        tokens.add(also)
     rows = [
         Candidate(token, tokenizer.decode([token], special=True), float(before[token]), float(after[token]))
         for token in tokens
@@ -227,5 +265,13 @@ def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _likeliest(probabilities: npt.NDArray[np.float32], count: int) -> list[int]:
+    """Return the places of the largest, in no order."""
     count = min(count, len(probabilities))
-    return [int(token) for token in np.argpartition(probabilities, -count)[-count:]]
+    n_blocks = len(probabilities) // _BLOCK
+    if n_blocks < count:
+        return [int(place) for place in np.argpartition(probabilities, -count)[-count:]]
+    # As many blocks hold one that is at least so large, so none of the likeliest is smaller. What is left
+    # are a few dozen, where partitioning a whole vocabulary took most of the time of a look.
+    largest = probabilities[: n_blocks * _BLOCK].reshape(n_blocks, _BLOCK).max(axis=1)
+    places = np.flatnonzero(probabilities >= np.partition(largest, -count)[-count])
+    return [int(place) for place in places[np.argpartition(probabilities[places], -count)[-count:]]]

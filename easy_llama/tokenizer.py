@@ -94,6 +94,10 @@ class Tokenizer:
             data = self._bytes[token] = self._piece(token, special=False)
         return data
 
+    def spelled(self, token: int) -> bytes:
+        """Return the bytes that a token adds to a text; of a control token, its name."""
+        return self._piece(token, special=True)
+
     def text(self, token: int) -> str:
         """Return a token as the vocabulary spells it."""
         self._check(token)

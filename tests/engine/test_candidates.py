@@ -86,7 +86,7 @@ def test_the_next_turn_is_as_if_nobody_had_looked(
     model.engine.forget()
     assert told(model)[1].ids == first.ids
     # As a recurrent model is, whose cache cannot be cut: then it is restored every time.
-    monkeypatch.setattr(model.engine, "_cuts_anywhere", cuts_anywhere)
+    monkeypatch.setattr(model.engine._cache, "cuts_anywhere", cuts_anywhere)
     cached = model.engine.cached_tokens
     prompt = (*following, 28, 29) if other == "goes on" else tuple(model._encode(other))
     for _ in range(2):

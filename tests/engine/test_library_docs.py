@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import easy_llama as ez
-from easy_llama import __main__, errors, events, formats, interact, samplers
+from easy_llama import __main__, errors, events, formats, interact, samplers, scores
 from easy_llama.model import Model
 
 ROOT = Path(__file__).parents[2]
@@ -168,9 +168,11 @@ def api(model: Model) -> dict[str, set[str]]:
         name for name, value in vars(events).items() if getattr(value, "__module__", "") == events.__name__
     }
     event_classes = [vars(events)[name] for name in own_of_events]
+    scored = (scores.Score, scores.ScoredToken, scores.ScoreRequest)
     of_events = {name for value in event_classes if inspect.isclass(value) for name in public(vars(value))}
     return {
         "`ez.Model`": public(dir(model)) | {"supports_gpu_offload"},
+        "Scores": set(scores.__all__) | {name for kind in scored for name in public(vars(kind))},
         "Events": own_of_events | (of_events - {"memory"}),
         "`ez.Thread`": public(dir(ez.Thread(model))) | set(interact._COMMANDS),
         "`ez.Message`": public(dir(ez.Message())) - set(dir(dict)) | {"copy"},

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from easy_llama import formats
 from easy_llama.errors import (
@@ -13,7 +15,7 @@ from easy_llama.errors import (
     ModelUnloadedException,
 )
 from easy_llama.events import CancelFlag, Candidates, Event, Finished, LiveSettings, Token
-from easy_llama.prompt import Turn
+from easy_llama.prompt import Generated, Turn
 from easy_llama.samplers import DefaultSampling, GreedyDecoding
 from easy_llama_tui.chats.context_window import PathTurn, Policy
 from easy_llama_tui.chats.conversation import Conversation
@@ -116,7 +118,7 @@ class TestLoading:
         engine, _ = load(model_path, context_length=256)
         with pytest.raises(ModelLoadError):
             engine.load(LoadOptions(model_path, 256), lambda share: False)
-        with pytest.raises(ModelUnloadedException, match="F3"):
+        with pytest.raises(ModelUnloadedException, match="/model"):
             engine.render(HELLO, OWN_FORMAT).ids  # noqa: B018
         engine.close()
 
@@ -129,7 +131,7 @@ class TestLoading:
         engine, _ = load(model_path, context_length=256)
         engine.close()
         engine.close()
-        with pytest.raises(ModelUnloadedException, match="no model is loaded; F3"):
+        with pytest.raises(ModelUnloadedException, match="no model is loaded; /model"):
             engine.context_length  # noqa: B018
 
     def test_the_free_memory_is_known_here(self) -> None:
@@ -158,8 +160,45 @@ class TestPrompts:
         assert text_of(engine, opened).endswith("<|im_start|>assistant\nWell, hello")
         assert opened.ids[-2:] == ids
         # Known ids are kept, whatever the text would be split into.
-        known = engine.render(HELLO, OWN_FORMAT, opening=Turn("bot", "Well", (70, 71, 72)))
-        assert known.ids[-3:] == (70, 71, 72)
+        letters = tuple(engine._model.tokenizer.encode_plain(letter, continues=True)[0] for letter in "Well")
+        known = engine.render(HELLO, OWN_FORMAT, opening=Turn("bot", "Well", letters))
+        assert known.ids[-4:] == letters
+
+    @settings(max_examples=40)
+    @given(st.text("abcü🦙 \n", max_size=12), st.integers(0, 12), st.text("xyü🦙", max_size=3))
+    def test_only_what_a_person_changed_of_an_opening_is_tokenized_anew(
+        self, engine: LocalEngine, text: str, cut: int, tail: str
+    ) -> None:
+        tokenizer = engine._model.tokenizer
+        ids = tuple(tokenizer.encode_plain(text, continues=True)) if text else ()
+        changed = text[:cut] + tail
+        prompt = engine.render(HELLO, "chatml", opening=Turn("bot", changed, ids))
+        opening = prompt.pieces[len(prompt.pieces) - prompt.opening_pieces :]
+        assert "".join(piece.text for piece in opening) == changed
+        kept = opening[0].ids if opening and isinstance(opening[0], Generated) else ()
+        # As many are kept as spell whole characters of the new text.
+        spelled = (b"".join(map(tokenizer.bytes_of, ids[:count])) for count in range(len(ids) + 1))
+        texts = [data.decode("utf-8", "replace") for data in spelled]
+        fits = ["\ufffd" not in one and changed.startswith(one) for one in texts]
+        assert kept == ids[: max(count for count, does in enumerate(fits) if does)]
+
+    def test_an_edited_reply_goes_on_from_the_tokens_that_are_left(self, engine: LocalEngine) -> None:
+        asked = (PathTurn(HELLO[0], ("m1",)),)
+
+        def reply(opening: Turn | None) -> ReplyEnded:
+            posted: list[object] = []
+            request = ReplyRequest(asked, "chatml", SHORT, opening=opening)
+            run_reply(engine, 1, request, CancelFlag(), LiveSettings(), posted.append)
+            assert isinstance(posted[-1], ReplyEnded)
+            return posted[-1]
+
+        first = reply(None)
+        left = first.ids[:3]
+        text = "".join(engine.token_texts(left)) + " cat"
+        second = reply(Turn("bot", text, first.ids))
+        assert second.ids[:3] == left
+        assert "".join(engine.token_texts(second.ids)).startswith(text)
+        assert second.figures.reused_tokens >= len(engine.render(HELLO, "chatml").ids) + len(left)
 
     @pytest.mark.parametrize("name", [OWN_FORMAT, "chatml", "alpaca"])
     def test_a_prompt_can_end_with_any_message_left_open(self, engine: LocalEngine, name: str) -> None:
@@ -286,7 +325,8 @@ class TestInspection:
         chat.add("user", TALK[2])
         whole = engine.render([one.turn for one in chat.turns()], name)
         assert found.error == ""
-        assert sum(count for _, count in found.costs) + found.reply_opening == len(whole.ids)
+        costs = sum(count for _, count in found.costs)
+        assert found.format_own + costs + found.reply_opening == len(whole.ids)
         assert found.total == found.window.tokens == len(whole.ids)
         assert [message for message, _ in found.costs] == ["m1", "m2", "m3", DRAFT]
         assert dict(found.costs)[DRAFT] == found.draft >= 4
