@@ -70,11 +70,12 @@ def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: s
             sampler: SamplerSettings,
             cancel: CancelFlag,
             live: LiveSettings,
+            reply_start: tuple[int, ...] = (),
         ) -> Iterator[Event]:
             self._model.engine.forget()
             screen = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
             first = drawing = 0.0
-            for event in super().generate(prompt, format_name, self._sampler, cancel, live):
+            for event in super().generate(prompt, format_name, self._sampler, cancel, live, reply_start):
                 if not first and isinstance(event, Token):
                     first, drawing = time.perf_counter(), time.clock_gettime(screen)
                 if isinstance(event, Finished):

@@ -71,6 +71,11 @@ class Visit:
         self.app.chat_screen.prompt.insert(text)
         await self.press("enter")
 
+    def text(self) -> str:
+        """Return what is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in line) for line in strips)
+
     def draw(self, name: str) -> None:
         """Write down what is seen."""
         picture = self.app.export_screenshot(title="ezllama-tui")
@@ -86,7 +91,7 @@ async def visit(*options: str, theme: str = "", size: tuple[int, int] = SIZE) ->
         appearance = replace(around.config.appearance, theme=theme)
         around = replace(around, config=replace(around.config, appearance=appearance))
     arguments = build_parser().parse_args([*OPTIONS, *options])
-    launch = prepare(arguments, store, around)
+    launch = prepare(arguments, lambda: store, around)
     settings = Settings(
         config=around.config,
         load_options=launch.options,
@@ -97,7 +102,8 @@ async def visit(*options: str, theme: str = "", size: tuple[int, int] = SIZE) ->
         state_file=locations.state_file(),
         index_file=locations.index_file(),
     )
-    app = EzllamaApp(LocalEngine(around.catalog), store, open_chat(launch, arguments, around), settings)
+    chat = open_chat(launch, arguments, around)
+    app = EzllamaApp(lambda: LocalEngine(around.catalog), lambda: store, chat, settings)
     async with app.run_test(size=size) as pilot:
         one = Visit(app, pilot)
         await one.idle()
@@ -176,6 +182,30 @@ async def draw_message_mode() -> None:
         one.draw("message-mode")
 
 
+async def draw_tokens() -> None:
+    """A reply token by token, at the one that the model was least sure of."""
+    async with visit() as one:
+        await one.say(QUESTIONS[0])
+        await one.press("up", "t")
+        await one.until(lambda: "perplexity" in one.text())
+        await one.press("n")
+        await one.until(lambda: "candidates survive" in one.text())
+        await one.press("c")
+        one.draw("tokens")
+
+
+async def draw_tree() -> None:
+    """A chat with alternatives and a branch that has a name."""
+    async with visit(size=(110, 18)) as one:
+        await one.say(QUESTIONS[2])
+        await one.press("ctrl+r")
+        await one.say(QUESTIONS[3])
+        await one.press("ctrl+r", "up", "home", "j", "b")
+        await one.say(QUESTIONS[4])
+        await one.press("f7", "end", "n", *"primes", "enter")
+        one.draw("tree")
+
+
 PICTURES: dict[str, Callable[[], Awaitable[None]]] = {
     "chat": draw_chat,
     "candidates": draw_candidates,
@@ -185,6 +215,8 @@ PICTURES: dict[str, Callable[[], Awaitable[None]]] = {
     "models": draw_models,
     "chats": draw_chats,
     "message-mode": draw_message_mode,
+    "tokens": draw_tokens,
+    "tree": draw_tree,
 }
 
 

@@ -1,96 +1,21 @@
 """The program `ezllama-tui`."""
 
-import os
+import gc
 import sys
 from collections.abc import Sequence
-
-from easy_llama.errors import EasyLlamaError
-from easy_llama_tui import locations
-from easy_llama_tui.arguments import build_parser
-from easy_llama_tui.chats.session import SessionError
-from easy_llama_tui.chats.session_store import SessionStore
-from easy_llama_tui.launch import Launch, LaunchError, Surroundings, look_around, open_chat, prepare
-from easy_llama_tui.log import log_to
-from easy_llama_tui.settings import Settings
-
-_SHOWN_PROBLEMS = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0, or 2 where it could not start as it was asked to."""
-    arguments = build_parser().parse_args(argv)
-    if arguments.print_config:
-        return _print_config()
-    store = SessionStore(locations.sessions_folder())
-    around = look_around()
+    # All that is loaded before the first picture stays. To look there for garbage, again and again while it
+    # grows, takes a tenth of that time; the app begins to collect once the picture is drawn.
+    gc.disable()
     try:
-        launch = prepare(arguments, store, around)
-        chat = open_chat(launch, arguments, around)
-    except (EasyLlamaError, LaunchError, SessionError) as error:
-        return _refuse(str(error))
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        return _refuse('this needs a terminal; for one reply in a pipe: python -m easy_llama MODEL -p "…"')
-    log_file = locations.log_file()
-    log_to(log_file, verbose=arguments.verbose)
+        from easy_llama_tui.program import run
 
-    from easy_llama_tui.app import EzllamaApp
-    from easy_llama_tui.replies.local_engine import LocalEngine
-
-    app = EzllamaApp(LocalEngine(around.catalog), store, chat, _settings(launch, around))
-    app.run(mouse=around.config.appearance.mouse)
-    if app.failure:
-        _refuse(app.failure)
-    elif arguments.verbose:
-        print(f"llama.cpp's log: {log_file}", file=sys.stderr)
-    code = app.return_code or 0
-    if not app.left_cleanly:
-        # llama.cpp still computes, and would crash when its memory is freed under it.
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-def _settings(launch: Launch, around: Surroundings) -> Settings:
-    problems = _as_one_notice(around.problems)
-    return Settings(
-        config=around.config,
-        load_options=launch.options,
-        begin_chat=launch.begin_chat,
-        catalog=around.catalog,
-        presets=around.presets,
-        presets_folder=locations.presets_folder(),
-        state_file=locations.state_file(),
-        history_file=locations.history_file(),
-        index_file=locations.index_file(),
-        candidates_count=around.config.candidates.count,
-        panel=around.remembered.panel,
-        recent_models=around.remembered.recent_models,
-        is_first_run=not around.remembered.hint_seen,
-        notices=(*problems, *launch.notices),
-    )
-
-
-def _as_one_notice(problems: Sequence[str]) -> tuple[str, ...]:
-    if len(problems) <= 1:
-        return tuple(problems)
-    shown = list(problems[:_SHOWN_PROBLEMS])
-    if more := len(problems) - len(shown):
-        shown.append(f"and {more} more.")
-    return ("\n".join((f"{len(problems)} things in your own files are left out:", *shown)),)
-
-
-def _print_config() -> int:
-    from easy_llama_tui.preferences.config_text import default_config_text
-
-    print(default_config_text(), end="")
-    return 0
-
-
-def _refuse(reason: str) -> int:
-    # On one line, and without what could drive the terminal: the reason may quote a stranger's file.
-    line = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
-    print(f"ezllama-tui: {line}", file=sys.stderr)
-    return 2
+        return run(argv)
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """The app: themes, the screen, what is remembered, and the way out."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.widget import AwaitMount
 
 from easy_llama_tui.chats.chat import Chat
-from easy_llama_tui.chats.session_store import SessionStore
-from easy_llama_tui.commands import chat_palette
 from easy_llama_tui.locations import config_file
 from easy_llama_tui.preferences import remembered
 from easy_llama_tui.preferences.config import unknown_choice
@@ -21,13 +22,15 @@ from easy_llama_tui.preferences.keymap import APP_KEYS
 from easy_llama_tui.preferences.themes import (
     DEFAULT_THEME,
     load_themes,
-    theme_variables,
     themes_folder,
     user_themes_folder,
 )
 from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
+
+if TYPE_CHECKING:
+    from easy_llama_tui.chats.session_store import SessionStore
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
@@ -43,7 +46,13 @@ class EzllamaApp(App[None], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in APP_KEYS]
 
-    def __init__(self, engine: ChatEngine, store: SessionStore, chat: Chat, settings: Settings) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], ChatEngine],
+        make_store: "Callable[[], SessionStore]",
+        chat: Chat,
+        settings: Settings,
+    ) -> None:
         """Make the app for one engine; the arguments are those of `ChatScreen`."""
         # Without colours the terminal's own default ones serve, and not greys of ours.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -52,7 +61,9 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.left_cleanly = True
         """Whether all was saved and freed in time at the end."""
         self.settings = settings
-        self.chat_screen = ChatScreen(engine, store, chat, settings)
+        self.keys = settings.config.keys
+        """The keys in force, which the widgets name."""
+        self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
 
@@ -64,7 +75,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         wished = self.settings.config.appearance.theme
         for name in list(self.available_themes):
             self.unregister_theme(name)
-        problems = self._read_themes(only=wished)
+        problems = self._read_themes(lambda path: path.stem == wished)
         if wished not in self.available_themes:
             problems = self._read_themes()
             names = list(self.available_themes)
@@ -73,45 +84,76 @@ class EzllamaApp(App[None], inherit_bindings=False):
             wished = DEFAULT_THEME
         if wished == DEFAULT_THEME and self.console.color_system == "standard":
             wished = _SIXTEEN_COLOURS_THEME
-            self._read_themes(only=wished)
+            self._read_themes(lambda path: path.stem == _SIXTEEN_COLOURS_THEME)
         self.theme = self._first_theme = wished
+        self.stylesheet.set_variables(self.get_css_variables())
         return problems
 
-    def _read_themes(self, only: str | None = None) -> list[str]:
+    def _read_themes(self, wanted: Callable[[Path], bool] = lambda _path: True) -> list[str]:
         """Read themes that are not there yet, and return what is wrong with the others."""
-        themes, failed = load_themes([themes_folder(), user_themes_folder()], only)
+        themes, failed = load_themes([themes_folder(), user_themes_folder()], wanted)
         for theme in themes:
             if theme.name not in self.available_themes:
                 self.register_theme(theme)
         return [str(error) for error in failed]
 
-    def _read_other_themes(self) -> None:
-        # What was wrong at the start is known already.
-        self._warn(problem for problem in self._read_themes() if problem not in self._theme_problems)
+    def _read_more_themes(self, wanted: Callable[[Path], bool] = lambda _path: True) -> None:
+        """Read themes that are not there yet, and say what is wrong with the others, each thing once."""
+        new = [problem for problem in self._read_themes(wanted) if problem not in self._theme_problems]
+        self._theme_problems += new
+        self._warn(new)
 
     def _warn(self, problems: Iterable[str]) -> None:
         for problem in problems:
             self.notify(problem, severity="warning", timeout=10, markup=False)
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Return the variables of panels and tokens, which themes need not name."""
-        return theme_variables(self.current_theme)
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew; nothing while there is no screen, whose style rules are read soon enough."""
+        if self.screen_stack:
+            super().refresh_css(animate=animate)
 
-    async def on_mount(self) -> None:
-        """Show the chat, and leave in good order when the terminal goes away."""
-        # Keys wait until it is there, so that none is lost.
-        await self.push_screen(self.chat_screen)
+    def get_default_screen(self) -> ChatScreen:
+        """Return the chat: there is no other screen below it."""
+        return self.chat_screen
+
+    def on_load(self) -> None:
+        """Have keys wait until the chat is there, so that none is lost."""
+        # No key was read yet: this comes before them all. Waiting in `on_mount` would hold back the picture.
+        self.call_later(self._wait_for_chat)
+
+    async def _wait_for_chat(self) -> None:
+        await AwaitMount(self.chat_screen, [self.chat_screen])
+
+    def on_mount(self) -> None:
+        """Tell what is wrong with themes, and leave in good order when the terminal goes away."""
         self._warn(self._theme_problems)
-        self.call_after_refresh(self._read_other_themes)
+        self.call_after_refresh(self._settle)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), self._on_signal)
 
+    def _settle(self) -> None:
+        """Do what the first picture need not wait for."""
+        if not gc.isenabled():  # see `main`
+            gc.freeze()
+            gc.enable()
+        # Those that come along are read when they are listed.
+        self._read_more_themes(lambda path: path.parent == user_themes_folder())
+
     def action_command_palette(self) -> None:
         """Show the list of commands, where the chat that they are for is what one sees."""
+        from easy_llama_tui.commands import chat_palette
+
         if self.screen is self.chat_screen:
             self.push_screen(chat_palette(self.chat_screen))
+
+    def action_change_theme(self) -> None:
+        """Choose the colours, which are seen at once."""
+        from easy_llama_tui.screens.theme_screen import ThemeScreen
+
+        self._read_more_themes()
+        self.push_screen(ThemeScreen())
 
     async def action_quit(self) -> None:
         """Save and leave."""

@@ -14,7 +14,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="ezllama-tui",
         description="Chat with a GGUF model, full screen, on your own machine.",
-        epilog="Without MODEL: the model of the last chat, else the demo model. F1 shows the keys.",
+        epilog="Without MODEL: the model of the last chat, else the demo model. /help shows the keys.",
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a .gguf file")
     chat = add_options(parser, automatic=True, verbose="log everything that llama.cpp says")

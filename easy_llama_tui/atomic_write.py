@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: it cannot be written.
     """
     target = path.resolve()
-    temporary = target.parent / f".{secrets.token_hex(8)}{LEFTOVER_SUFFIX}"
+    temporary = target.parent / f".{os.urandom(8).hex()}{LEFTOVER_SUFFIX}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from easy_llama_tui.preferences.keymap import Key
+from easy_llama_tui.preferences.key import Key
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.screens.palette import Command, Palette
 

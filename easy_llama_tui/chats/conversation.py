@@ -7,19 +7,36 @@ changed on the UI thread only; the messages in it are immutable and may be hande
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum, auto
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from easy_llama.prompt import Role, Turn
+from easy_llama.turn import Role, Turn
 from easy_llama_tui.chats.context_window import PathTurn
+from easy_llama_tui.chats.message import (
+    ConversationError,
+    Finish,
+    Message,
+    storable_text,
+    utc_now,
+    whole_second,
+)
 
-Finish = Literal["stop", "length", "interrupted", "error"]
+if TYPE_CHECKING:
+    from easy_llama_tui.chats.making import Making
 
-
-class ConversationError(ValueError):
-    """Messages do not form a tree, or a message was asked for that is not in it."""
+__all__ = [
+    "HEAD",
+    "Conversation",
+    "ConversationError",
+    "Finish",
+    "Message",
+    "Removed",
+    "storable_text",
+    "utc_now",
+    "whole_second",
+]
 
 
 class _Head(Enum):
@@ -30,71 +47,6 @@ HEAD: Final = _Head.HEAD
 """The parent of a new message that continues the shown path."""
 
 _NUMBERED_ID = re.compile(r"m([0-9]{1,15})")
-
-
-def storable_text(text: str) -> str:
-    """Return `text` with every lone surrogate replaced by U+FFFD, and a pair joined to its character.
-
-    Surrogates have no place in UTF-8, so text that holds one could be neither saved nor shown.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def whole_second(moment: datetime) -> datetime:
-    """Return an aware `moment` in UTC, cut to the whole second.
-
-    Raises:
-        ValueError: `moment` has no time zone.
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"the time {moment} has no time zone")
-    return moment.astimezone(UTC).replace(microsecond=0)
-
-
-def utc_now() -> datetime:
-    """Return the time now, in UTC."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation; a changed message is a new value with the same id.
-
-    Lone surrogates in `content` become U+FFFD. `created` is brought to whole seconds in UTC.
-
-    Raises:
-        ConversationError: the id is empty, or a message that no bot wrote has a `finish`.
-        ValueError: `created` has no time zone.
-    """
-
-    id: str
-    """Unique in its conversation: "m1", "m2" and so on."""
-    parent: str | None
-    """The id of the message that this one follows; None where a conversation begins."""
-    role: Role
-    """Who wrote it."""
-    content: str
-    """The text, exactly."""
-    created: datetime
-    """When it was begun."""
-    finish: Finish | None = None
-    """Why a reply ended; None while it is being written, and for what no bot wrote."""
-    ids: tuple[int, ...] = field(default=(), compare=False, repr=False)
-    """The exact token ids of a generated reply; kept in memory only, and not compared."""
-    pinned: bool = False
-    """Whether the model reads it however long the chat becomes."""
-
-    def __post_init__(self) -> None:
-        if not self.id:
-            raise ConversationError("a message has an empty id")
-        if self.finish is not None and self.role != "bot":
-            raise ConversationError(f"message {self.id!r} is of the {self.role}, so it cannot have a finish")
-        object.__setattr__(self, "content", storable_text(self.content))
-        object.__setattr__(self, "created", whole_second(self.created))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +77,7 @@ class Conversation:
         messages: Iterable[Message] = (),
         head: str | None = None,
         *,
+        shown: Iterable[str] = (),
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Build a conversation from `messages` in the order of their creation.
@@ -132,6 +85,7 @@ class Conversation:
         Args:
             messages: The whole tree. A parent may come after its child.
             head: The id at which the shown path ends; None shows the newest messages.
+            shown: What `shown_elsewhere` returned; ids that are not there are ignored.
             now: The clock that dates new messages; it returns aware times.
 
         Raises:
@@ -151,6 +105,8 @@ class Conversation:
         self._check_loops()
         if head is not None and head not in self._messages:
             raise ConversationError(f"the head {head!r} is not one of the messages")
+        known = (self._messages[one] for one in shown if one in self._messages)
+        self._last_shown = {message.parent: message.id for message in known}
         self._move_head(self._lowest_shown(None) if head is None else head)
 
     @property
@@ -162,6 +118,18 @@ class Conversation:
     def messages(self) -> tuple[Message, ...]:
         """All messages, shown or not, in the order of their creation."""
         return tuple(self._messages.values())
+
+    def shown_elsewhere(self) -> tuple[str, ...]:
+        """Return the messages that were shown last among their alternatives, beside the shown path.
+
+        Those that would be shown anyway, because they are the newest, are left out.
+        """
+        path = {message.parent for message in self._upwards(self._head)}
+        return tuple(
+            shown
+            for above, shown in self._last_shown.items()
+            if above not in path and shown != self._children[above][-1]
+        )
 
     def get(self, message_id: str) -> Message:
         """Return the message with this id.
@@ -200,7 +168,7 @@ class Conversation:
         """Return the bot's last message on the shown path, or None where it wrote nothing."""
         return next((message for message in self._upwards(self._head) if message.role == "bot"), None)
 
-    def turns(self, *, before: str | None = None) -> tuple[PathTurn, ...]:
+    def turns(self, *, before: str | None = None, through: str | None = None) -> tuple[PathTurn, ...]:
         """Return the shown path as a prompt format sees it, each turn with its messages.
 
         A reply that was stopped before its first word is left out, and messages of one role that then
@@ -209,11 +177,12 @@ class Conversation:
         Args:
             before: Only what leads up to this message, shown or not, without itself: the prompt that
                 this reply answers.
+            through: Only what leads up to this message, and itself.
 
         Raises:
             ConversationError: There is no such message.
         """
-        end = self._head if before is None else self.get(before).parent
+        end = through or (self._head if before is None else self.get(before).parent)
         turns: list[PathTurn] = []
         for message in self._path_to(end):
             if message.role == "bot" and not message.content:
@@ -264,18 +233,45 @@ class Conversation:
         return self.add(message.role, content, parent=message.parent)
 
     def update(
-        self, message_id: str, *, content: str, finish: Finish | None = None, ids: tuple[int, ...] = ()
+        self,
+        message_id: str,
+        *,
+        content: str,
+        finish: Finish | None = None,
+        ids: tuple[int, ...] = (),
+        made: "tuple[Making, ...] | None" = None,
+        edited: bool | None = None,
     ) -> Message:
         """Replace what a message says, and return it as it is now.
 
-        `finish` and `ids` belong to the content, so they are replaced with it: an edited reply has no ids.
+        `finish` and `ids` belong to the content, so they are replaced with it.
+        `made` and `edited` stay as they were where they are None.
 
         Raises:
             ConversationError: There is no such message, or one that no bot wrote is given a finish.
         """
-        message = replace(self.get(message_id), content=content, finish=finish, ids=ids)
+        before = self.get(message_id)
+        message = replace(
+            before,
+            content=content,
+            finish=finish,
+            ids=ids,
+            made=before.made if made is None else made,
+            edited=before.edited if edited is None else edited,
+        )
         self._messages[message_id] = message
         return message
+
+    def restore(self, message: Message) -> Message:
+        """Let a message say again what it said before, as whatever else it is now, and return it.
+
+        Raises:
+            ConversationError: There is no such message.
+        """
+        now = self.get(message.id)
+        restored = replace(message, pinned=now.pinned, branch=now.branch)
+        self._messages[message.id] = restored
+        return restored
 
     def set_pinned(self, message_id: str, pinned: bool) -> Message:
         """Pin a message, or let it go again, and return it as it is now.
@@ -284,6 +280,15 @@ class Conversation:
             ConversationError: There is no such message.
         """
         message = self._messages[message_id] = replace(self.get(message_id), pinned=pinned)
+        return message
+
+    def name_branch(self, message_id: str, name: str) -> Message:
+        """Name the branch that begins at a message, or take its name away (""); return it as it is now.
+
+        Raises:
+            ConversationError: There is no such message.
+        """
+        message = self._messages[message_id] = replace(self.get(message_id), branch=name)
         return message
 
     def show(self, message_id: str) -> None:

@@ -1,24 +1,24 @@
-"""A saved chat as a value, and as a TOML file (schema 1) that people can read and edit.
+"""A saved chat as a value, and as a TOML file (schema 2) that people can read and edit.
 
 Any text comes back from the file exactly, whatever control characters it holds. Only lone surrogates,
 which UTF-8 cannot hold, become U+FFFD. Keys and tables at the top of a file that this version does not
 know are kept when the chat is saved again; unknown keys elsewhere, and comments, are not.
+
+Files of older schemas are brought to this one step by step (`session_upgrades`).
 """
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from random import Random
 from types import MappingProxyType
 from typing import Final, cast, get_args
 
 import tomli_w
 
-from easy_llama.prompt import Role
+from easy_llama.turn import Role
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.conversation import (
     Conversation,
@@ -28,17 +28,40 @@ from easy_llama_tui.chats.conversation import (
     storable_text,
     whole_second,
 )
+from easy_llama_tui.chats.labels import ModelReference, new_session_id, title_from
+from easy_llama_tui.chats.making import Recipe
+from easy_llama_tui.chats.session_makings import (
+    ids_line,
+    made_line,
+    read_ids,
+    read_made,
+    read_recipes,
+    recipe_blocks,
+    recipe_numbers,
+)
+from easy_llama_tui.chats.session_table import FILE_IS_KEPT, SamplerValue, SessionError, Table
+from easy_llama_tui.chats.session_upgrades import upgraded
 
-SCHEMA: Final = 1
-TITLE_LENGTH: Final = 60
+__all__ = [
+    "FILE_IS_KEPT",
+    "SCHEMA",
+    "ModelReference",
+    "SamplerChoice",
+    "SamplerValue",
+    "Session",
+    "SessionEncoder",
+    "SessionError",
+    "from_toml",
+    "new_session_id",
+    "title_from",
+    "to_toml",
+]
 
-SamplerValue = int | float | str | bool
-
-FILE_IS_KEPT: Final = "The file is left as it is: correct it in an editor, or open another chat."
+SCHEMA: Final = 2
 
 _OWN_KEYS: Final = frozenset(
     {"schema", "id", "title", "named", "created", "updated", "head", "model", "format", "sampler", "context"}
-    | {"messages"}
+    | {"messages", "recipes", "shown"}
 )
 # Escaping DEL and the C1 controls too keeps a file harmless when it is printed in a terminal.
 _ESCAPES: Final = {code: f"\\u{code:04X}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
@@ -47,30 +70,6 @@ _ESCAPES: Final = {code: f"\\u{code:04X}" for code in (*range(0x20), *range(0x7F
     ord("\r"): "\\r",
     ord("\\"): "\\\\",
 }
-# Characters that turn the direction of all that follows, in a title that stands beside others.
-_DIRECTION_CONTROLS: Final = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-
-
-class SessionError(Exception):
-    """A chat could not be read, found or saved; `str()` says what happened and what to do next."""
-
-    def __init__(self, what: str, next_step: str) -> None:
-        """Make an error of what happened, with the file, and the person's next step."""
-        super().__init__(storable_text(f"{what} {next_step}"))
-        self.what = storable_text(what)
-        self.next_step = next_step
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReference:
-    """The model that a chat was last held with."""
-
-    path: str
-    """Its GGUF file; empty where no model was ever chosen."""
-    name: str
-    """Its name as the screen shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +117,8 @@ class Session:
     """What becomes of it when it outgrows the context."""
     messages: tuple[Message, ...] = ()
     """The whole tree, in the order of creation."""
+    shown: tuple[str, ...] = ()
+    """What of it was shown last beside the shown path, as `Conversation.shown_elsewhere` returns it."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """Keys and tables at the top of its file that this version does not know."""
     file: Path | None = field(default=None, compare=False)
@@ -129,35 +130,6 @@ class Session:
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
 
 
-def new_session_id(now: datetime, random: Random) -> str:
-    """Return an id for a chat begun at `now` (aware), such as "20261122-101500-3f9c", dated in UTC."""
-    return f"{whole_second(now):%Y%m%d-%H%M%S}-{random.randrange(16**4):04x}"
-
-
-def title_from(text: str) -> str:
-    """Return a title for a chat that begins with `text`: its first line, cut at a word to 60 characters.
-
-    Runs of spaces become one space; characters that control a terminal or turn the direction of writing
-    are left out. Empty where no line of the text has anything to show.
-    """
-    title = next((line for line in map(_tidy_line, text.splitlines()) if line), "")
-    if len(title) <= TITLE_LENGTH:
-        return title
-    start = title[: TITLE_LENGTH - 1]
-    if title[TITLE_LENGTH - 1] != " ":
-        start = start.rpartition(" ")[0] or start
-    return f"{start.rstrip()}…"
-
-
-def _tidy_line(line: str) -> str:
-    kept = (
-        char
-        for char in storable_text(line)
-        if char.isspace() or (unicodedata.category(char) != "Cc" and char not in _DIRECTION_CONTROLS)
-    )
-    return " ".join("".join(kept).split())
-
-
 class SessionEncoder:
     """Writes sessions as TOML, and keeps the text of messages that did not change since the last time.
 
@@ -166,18 +138,20 @@ class SessionEncoder:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[str, tuple[Message, str]] = {}
+        self._blocks: dict[str, tuple[Message, tuple[int, ...], str]] = {}
 
     def to_toml(self, session: Session) -> str:
         """Return the text of a session's file; it has no lone surrogates, so UTF-8 can always hold it."""
         known = self._blocks
         self._blocks = {}
-        parts = [storable_text(_header(session))]
+        recipes = recipe_numbers(session.messages)
+        parts = [storable_text(_header(session) + recipe_blocks(recipes))]
         for message in session.messages:
-            message_before, block = known.get(message.id, (None, ""))
-            if message_before is not message:
-                block = storable_text(_message_block(message))
-            self._blocks[message.id] = (message, block)
+            numbers = tuple(recipes[making.recipe] for making in message.made)
+            message_before, numbers_before, block = known.get(message.id, (None, (), ""))
+            if message_before is not message or numbers_before != numbers:
+                block = storable_text(_message_block(message, recipes))
+            self._blocks[message.id] = (message, numbers, block)
             parts.append(block)
         return "\n".join(parts)
 
@@ -198,6 +172,7 @@ def _header(session: Session) -> str:
             _line("created", session.created),
             _line("updated", session.updated),
             head,
+            f"shown = [{', '.join(map(_quoted, session.shown))}]\n" if session.shown else "",
             # Before the own tables, because a key that came after one would belong to it.
             tomli_w.dumps(session.extra),
             "\n[model]\n",
@@ -214,7 +189,7 @@ def _header(session: Session) -> str:
     )
 
 
-def _message_block(message: Message) -> str:
+def _message_block(message: Message, recipes: Mapping[Recipe, int]) -> str:
     return "".join(
         (
             "[[messages]]\n",
@@ -225,6 +200,11 @@ def _message_block(message: Message) -> str:
             f"content = {_content_string(message.content)}\n",
             "" if message.finish is None else _line("finish", message.finish),
             _line("pinned", True) if message.pinned else "",
+            _line("branch", message.branch) if message.branch else "",
+            _line("by", message.by) if message.by else "",
+            _line("edited", True) if message.edited else "",
+            made_line(message.made, recipes),
+            ids_line(message.ids),
         )
     )
 
@@ -233,6 +213,10 @@ def _line(key: str, value: str | bool | int | datetime) -> str:
     if isinstance(value, datetime):
         return f"{key} = {value.isoformat().replace('+00:00', 'Z')}\n"
     return tomli_w.dumps({key: value})
+
+
+def _quoted(text: str) -> str:
+    return _line("x", text).removeprefix("x = ").rstrip("\n")
 
 
 def _content_string(text: str) -> str:
@@ -263,10 +247,11 @@ def from_toml(text: str, source: str, *, header_only: bool = False) -> Session:
         SessionError: It is not TOML, a key is missing or of another type, the schema is newer than this
             version knows, or the messages do not form a tree.
     """
-    top = _Table(_parse(text, source), source)
-    _check_schema(top)
+    top = Table(_parse(text, source), source)
+    top = Table(upgraded(top.values, _schema_of(top)), source)
     created = top.time("created")
-    messages = () if header_only else _read_messages(top, created)
+    recipes = read_recipes(top)
+    messages = () if header_only else _read_messages(top, created, recipes)
     model, sampler = top.table("model"), top.table("sampler")
     return Session(
         id=top.text("id"),
@@ -280,6 +265,7 @@ def from_toml(text: str, source: str, *, header_only: bool = False) -> Session:
         sampler=SamplerChoice(sampler.text("preset"), sampler.scalars_except("preset")),
         policy=_read_policy(top),
         messages=messages,
+        shown=top.texts("shown"),
         extra={key: value for key, value in top.values.items() if key not in _OWN_KEYS},
     )
 
@@ -293,27 +279,28 @@ def _parse(text: str, source: str) -> dict[str, object]:
         raise SessionError(f"{source} is nested too deeply to be read.", FILE_IS_KEPT) from None
 
 
-def _check_schema(top: "_Table") -> None:
+def _schema_of(top: Table) -> int:
     schema = top.values.get("schema")
     if type(schema) is int and schema > SCHEMA:
         raise SessionError(
             f"{top.source} was saved by a newer version (schema {schema}; this version reads {SCHEMA}).",
             "Open it with that version; the file is left as it is.",
         )
-    if type(schema) is not int or schema != SCHEMA:
+    if type(schema) is not int or schema < 1:
         raise top.error(f"has no line `schema = {SCHEMA}`, so it is not a saved chat")
+    return schema
 
 
-def _read_messages(top: "_Table", created: datetime) -> tuple[Message, ...]:
+def _read_messages(top: Table, created: datetime, recipes: tuple[Recipe, ...]) -> tuple[Message, ...]:
     return tuple(
-        _read_message(_Table(values, top.source, f"message number {number}"), created)
+        _read_message(Table(values, top.source, f"message number {number}"), created, recipes)
         for number, values in enumerate(top.list_of_tables("messages"), start=1)
     )
 
 
-def _read_message(values: "_Table", created: datetime) -> Message:
+def _read_message(values: Table, created: datetime, recipes: tuple[Recipe, ...]) -> Message:
     message_id = values.text("id")
-    table = _Table(values.values, values.source, f"message {message_id!r}")
+    table = Table(values.values, values.source, f"message {message_id!r}")
     try:
         return Message(
             id=message_id,
@@ -324,106 +311,26 @@ def _read_message(values: "_Table", created: datetime) -> Message:
             finish=cast("Finish", table.choice("finish", get_args(Finish)))
             if "finish" in table.values
             else None,
+            ids=read_ids(table),
             pinned=table.flag("pinned", default=False),
+            branch=table.optional_text("branch") or "",
+            made=read_made(table, recipes),
+            edited=table.flag("edited", default=False),
+            by=table.optional_text("by") or "",
         )
     except ConversationError as error:
         raise table.error(f"is not valid: {error}") from None
 
 
-def _read_policy(top: "_Table") -> Policy:
+def _read_policy(top: Table) -> Policy:
     if "context" not in top.values:
         return Policy.DROP_OLDEST
     return Policy(top.table("context").choice("policy", tuple(Policy)))
 
 
-def _read_head(top: "_Table", messages: tuple[Message, ...]) -> str | None:
+def _read_head(top: Table, messages: tuple[Message, ...]) -> str | None:
     """Return the head, or that of the newest messages where none is named; checks the tree."""
     try:
         return Conversation(messages, top.optional_text("head")).head
     except ConversationError as error:
         raise SessionError(f"{top.source} is damaged: {error}.", FILE_IS_KEPT) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of a session file, whose values are asked for by key and type."""
-
-    values: Mapping[str, object]
-    source: str
-    """The file, for errors."""
-    place: str = ""
-    """Where in the file the table is, for errors; empty at the top."""
-
-    def error(self, what: str) -> SessionError:
-        """Return the error that this table, in its file, `what`."""
-        where = f"{self.source}: {self.place}" if self.place else self.source
-        return SessionError(f"{where} {what}.", FILE_IS_KEPT)
-
-    def text(self, key: str) -> str:
-        """Return a string that must be there."""
-        value = self._required(key)
-        if not isinstance(value, str):
-            raise self._of_wrong_type(key, "text in quotes")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        """Return a string, or None where there is none."""
-        return self.text(key) if key in self.values else None
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        """Return a string that must be there and be one of `choices`."""
-        value = self.text(key)
-        if value not in choices:
-            raise self.error(f"has {key} = {value!r}; it must be one of {', '.join(choices)}")
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """Return true or false."""
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise self._of_wrong_type(key, "true or false")
-        return value
-
-    def time(self, key: str, *, default: datetime | None = None) -> datetime:
-        """Return an aware time, which must be there unless there is a default."""
-        if default is not None and key not in self.values:
-            return default
-        value = self._required(key)
-        if not isinstance(value, datetime):
-            raise self._of_wrong_type(key, "a date and time such as 2026-11-22T10:15:00Z")
-        try:
-            return whole_second(value if value.tzinfo else value.replace(tzinfo=UTC))
-        except OverflowError:
-            raise self.error(f"has {key} = {value}, which is no time in UTC") from None
-
-    def table(self, key: str) -> "_Table":
-        """Return a table that must be there."""
-        value = self._required(key)
-        if not isinstance(value, dict):
-            raise self._of_wrong_type(key, f"a table, [{key}]")
-        return _Table(value, self.source, f"[{key}]")
-
-    def list_of_tables(self, key: str) -> list[dict[str, object]]:
-        """Return the tables of a list, which is empty where the key is not there."""
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._of_wrong_type(key, f"a list of tables, [[{key}]]")
-        return value
-
-    def scalars_except(self, own_key: str) -> dict[str, SamplerValue]:
-        """Return all numbers, strings and flags but that of `own_key`; nothing else may be there."""
-        scalars: dict[str, SamplerValue] = {}
-        for key, value in self.values.items():
-            if not isinstance(value, SamplerValue):
-                raise self._of_wrong_type(key, "a number, true, false or text in quotes")
-            if key != own_key:
-                scalars[key] = value
-        return scalars
-
-    def _required(self, key: str) -> object:
-        if key not in self.values:
-            raise self.error(f"has no {key}")
-        return self.values[key]
-
-    def _of_wrong_type(self, key: str, wanted: str) -> SessionError:
-        return self.error(f"has a {key!r} of the wrong kind; it must be {wanted}")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, cast
 
 from easy_llama.prompt import Role
+from easy_llama.samplers import MAX_SEED
 from easy_llama_tui.chats.conversation import Conversation, Message
 from easy_llama_tui.chats.session import Session, SessionError, from_toml
 
@@ -19,9 +20,28 @@ from easy_llama_tui.chats.session import Session, SessionError, from_toml
 _ESCAPE: Final = r'\\(?:["\\r]|u00[0-9A-F]{2})'
 _PLAIN: Final = r'[^"\\\x00-\x08\x0a-\x1f\x7f]'
 _TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_WORDS: Final = rf'"(?:{_PLAIN}++|\\["\\])*+"'
+_COUNT: Final = "(?:0|[1-9][0-9]{0,12})"
+_MOMENT: Final = rf"{_TIME[:-1]}\.[0-9]{{3}}Z"
+# One line of `made`, its figures in the order in which they are written.
+_MAKING: Final = "".join(
+    (
+        rf"  \{{ recipe = {_COUNT}, began = {_MOMENT}",
+        *(
+            rf"(?:, {name} = {kind})?+"
+            for name, kind in (
+                *(("seed", _COUNT), ("start", _COUNT), ("given", _COUNT)),
+                *(("reading", rf"{_COUNT}\.[0-9]{{1,3}}"), ("writing", rf"{_COUNT}\.[0-9]{{1,3}}")),
+                *((name, _COUNT) for name in ("prompt", "reused", "written", "left_out")),
+                ("settings_changed", "true"),
+            )
+        ),
+        r" \},\n",
+    )
+)
 # Possessive, so that a long text costs one pass and a damaged one no second.
 _START: Final = re.compile(
-    rf'schema = 1\nid = "{_PLAIN}++"\ntitle = "(?:{_PLAIN}++|\\.)*+"\nnamed = (?:true|false)\n'
+    rf'schema = [12]\nid = "{_PLAIN}++"\ntitle = "(?:{_PLAIN}++|\\.)*+"\nnamed = (?:true|false)\n'
     rf'created = {_TIME}\nupdated = {_TIME}\nhead = "({_PLAIN}++)"\n'
 )
 _BLOCK: Final = re.compile(
@@ -29,8 +49,12 @@ _BLOCK: Final = re.compile(
     rf'role = "(system|user|bot)"\ncreated = ({_TIME})\n'
     rf'content = (?:"""\n((?:[^"\\\x00-\x08\x0b-\x1f\x7f]++|{_ESCAPE}|"(?!"))*+)"""'
     rf'|"((?:{_PLAIN}++|{_ESCAPE})*+)")\n'
-    r'(?:finish = "(stop|length|interrupted|error)"\n)?(?:pinned = (?:true|false)\n)?(?:\n|\Z)'
+    rf'(?:finish = "(stop|length|interrupted|error)"\n)?(?:pinned = (?:true|false)\n)?'
+    rf"(?:branch = {_WORDS}\n)?(?:by = {_WORDS}\n)?(?:edited = true\n)?"
+    rf"(?:made = \[\n((?:{_MAKING})++)\]\n)?"
+    r'(?:ids = "[0-9]{1,9}+(?: [0-9]{1,9}+)*+"\n)?(?:\n|\Z)'
 )
+_MADE: Final = re.compile(rf"recipe = ([0-9]+), began = ({_MOMENT})(?:, seed = ([0-9]+))?")
 _MESSAGES: Final = "\n[[messages]]\n"
 _ESCAPED: Final = re.compile(r"\\(u00..|.)")
 
@@ -101,17 +125,22 @@ def _skim_own_shape(text: str, source: str) -> Skimmed | None:
     header = header_text(text)
     if start is None or len(header) == len(text) or "messages" in header[start.end() :]:
         return None
+    if '"""' in header or "'''" in header:
+        return None  # or what looks like a recipe might be a part of some text
     messages: list[SkimmedMessage] = []
     parents: dict[str, str | None] = {}
+    n_recipes = header.count("\n[[recipes]]\n")
     place = len(header)
     while place < len(text):
         block = _BLOCK.match(text, place)
         if block is None:
             return None
-        message_id, parent, role, created, lines, line, finish = block.groups()
+        message_id, parent, role, created, lines, line, finish, made = block.groups()
         if message_id in parents or (parent is not None and parent not in parents):
             return None  # nor can there be a loop where each parent comes before its child
-        if (finish is not None and role != "bot") or not _is_time(created):
+        if ((finish or made) and role != "bot") or not _is_time(created):
+            return None
+        if made and not _is_made(made, n_recipes):
             return None
         parents[message_id] = parent
         content = line if lines is None else lines
@@ -135,6 +164,13 @@ def _is_time(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_made(made: str, n_recipes: int) -> bool:
+    return all(
+        1 <= int(recipe) <= n_recipes and _is_time(began) and int(seed or 0) <= MAX_SEED
+        for recipe, began, seed in _MADE.findall(made)
+    )
 
 
 def _path(head: str, parents: Mapping[str, str | None]) -> set[str]:

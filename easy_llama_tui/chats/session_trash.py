@@ -5,8 +5,8 @@ people put into the trash by hand is left alone.
 """
 
 import contextlib
+import os
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ class Trash:
             OSError: It cannot be moved, and is where it was.
         """
         stamp = now.astimezone(UTC).strftime(_TIME)
-        place = self.folder / f"{stamp}-{secrets.token_hex(4)}"
+        place = self.folder / f"{stamp}-{os.urandom(4).hex()}"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.mkdir(mode=0o700)
         try:

@@ -1,7 +1,7 @@
 """A chat as other programs know it: a title, a model's name, and messages in one row."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random, SystemRandom
 
@@ -81,5 +81,8 @@ def session_from(
         model=model,
         format=format,
         sampler=sampler,
-        messages=conversation.messages,
+        messages=tuple(
+            replace(message, by=transcript.model_name) if message.role == "bot" else message
+            for message in conversation.messages
+        ),
     )

@@ -36,18 +36,8 @@ _MAX_UNKNOWN: Final = 20
 """Unknown names that are reported one by one; a file full of them is no configuration."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What is known of a setting beside its name and default."""
-
-    kind: Kind
-    doc: str
-    option: str = ""
-    """The command line's name for it; "no_…" where that switches it off."""
-
-
 def _setting(default: object, kind: Kind, doc: str, option: str = "") -> Any:
-    return field(default=default, metadata={"words": _Words(kind, doc, option)})
+    return field(default=default, metadata={"kind": kind, "doc": doc, "option": option})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +179,10 @@ class LoadedConfig:
 def settings() -> tuple[Setting, ...]:
     """Return every setting but the keys, in the order of the written-out file."""
     return tuple(
-        Setting(section.name, entry.name, entry.default, words.kind, words.doc, words.option)
+        Setting(section.name, entry.name, entry.default, **entry.metadata)
         for section in fields(Config)
         if section.name != "keys"
         for entry in fields(getattr(Config(), section.name))
-        for words in (entry.metadata["words"],)
     )
 
 

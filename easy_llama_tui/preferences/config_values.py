@@ -32,7 +32,6 @@ class Kind(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
 class YesNo:
     """True or false."""
 
@@ -106,7 +105,6 @@ class Choice:
         return by_key[value.casefold()]
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
     """Any text."""
 
@@ -122,7 +120,6 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class FilePath:
     """The path of a file, or "" for none. Nobody looks whether it is there."""
 
@@ -138,7 +135,6 @@ class FilePath:
         return _path(value) if value else ""
 
 
-@dataclass(frozen=True, slots=True)
 class Folders:
     """Paths of folders. Nobody looks whether they are there."""
 

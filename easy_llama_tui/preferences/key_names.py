@@ -71,6 +71,18 @@ PROMPT_EDITING_KEYS: Final = frozenset(
 """The keys, beside those that type, that Textual's `TextArea` edits with."""
 
 
+FIELD_EDITING_KEYS: Final = frozenset(
+    {
+        *("ctrl+left", "ctrl+right", "ctrl+shift+left", "ctrl+shift+right"),
+        *("shift+left", "shift+right", "shift+home", "shift+end", "ctrl+shift+a"),
+        *("ctrl+a", "ctrl+e", "ctrl+w", "ctrl+u", "ctrl+k", "ctrl+d"),
+        *("ctrl+x", "ctrl+c", "ctrl+v", "super+c"),
+        *("ctrl+backspace", "alt+backspace", "super+backspace"),
+    }
+)
+"""The keys, beside those that type, that Textual's `Input` edits with."""
+
+
 class KeyNameError(ValueError):
     """No key can be bound by that name; the message says why, and names the nearest one if any."""
 
@@ -108,6 +120,8 @@ def shown(key: str) -> str:
 def short(key: str) -> str:
     """Return the shortest thing to call a key: "^R", "Alt+←", "Esc"."""
     modifiers, _, base = key.rpartition("+")
+    if key == "backspace":
+        return "⌫"
     return f"^{_shown_base(base, True)}" if modifiers == "ctrl" and len(base) == 1 else shown(key)
 
 

@@ -4,98 +4,51 @@ Loads no Textual, so that the configuration can be read and written out without 
 """
 
 import difflib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from easy_llama_tui.preferences import panel_keys
+from easy_llama_tui.preferences.key import Key
 from easy_llama_tui.preferences.key_names import (
+    FIELD_EDITING_KEYS,
     PROMPT_EDITING_KEYS,
     KeyNameError,
     is_typed,
     read_key,
-    short,
     shown,
     with_aliases,
 )
 
-if TYPE_CHECKING:
-    from textual.binding import Binding
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat": ("app",),
+    **dict.fromkeys(("prompt", "log", "messages"), ("app", "chat")),
+    **{context: ("app", "chat", *others) for context, others in panel_keys.BESIDE.items()},
+    **panel_keys.OVER,
+}
+"""The contexts whose keys work at the same time as those of another."""
 
-NO_KEY: Final = "<none>"
-"""A key that nobody can press. An empty entry in Textual's keymap would leave the default in place."""
+_WHERE_ONE_WRITES: Final = ("app", "chat", "prompt", *panel_keys.WHERE_ONE_TYPES)
+"""The contexts whose keys work while the prompt, or a field, has the focus."""
 
+_WHERE_TEXTS_ARE_WRITTEN: Final = ("app", "chat", "prompt", "edit")
+"""Those of them where that is a text of several lines."""
 
-_EVERYWHERE: Final = ("app", "chat")
-"""The contexts whose keys work beside those of any other."""
-
-_WHERE_ONE_WRITES: Final = ("app", "chat", "prompt")
-"""The contexts whose keys work while the prompt has the focus."""
+_PLACEHOLDER: Final = re.compile(r"\{([a-z-]+)\}")
 
 _ENTER_KEYS: Final = ("send", "newline")
 """The actions that Enter may have."""
 
+_NEEDED: Final = {
+    "send": "nothing could be sent",
+    **dict.fromkeys(panel_keys.WAYS_OUT, "there were no way back"),
+}
+"""The actions that cannot be without a key, and why."""
+
 _MAX_KEYS_LENGTH: Final = 100
 """Characters that the keys of one action may take in the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One thing that the person can do, and how."""
-
-    id: str
-    """Names the binding, and its key in the configuration."""
-
-    keys: str
-    """Textual's names of the keys, with commas; "" where there is none."""
-
-    shown: str
-    """How the help screen calls the keys."""
-
-    action: str
-    """The action that it runs."""
-
-    description: str
-    priority: bool = False
-    """Whether it comes before the widget that has the focus."""
-
-    typed: str = ""
-    """What can be typed into the prompt instead, where a terminal swallows the key."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its keys, one by one."""
-        return tuple(self.keys.split(",")) if self.keys else ()
-
-    @property
-    def all_names(self) -> tuple[str, ...]:
-        """The names of its keys, with the other names that Textual may give them."""
-        return tuple(alias for name in self.names for alias in with_aliases(name))
-
-    @property
-    def hint(self) -> str:
-        """What the status bar calls its first key, such as "^R"; "" where there is none."""
-        return short(self.names[0]) if self.keys else ""
-
-    def with_keys(self, names: tuple[str, ...]) -> "Key":
-        """Return the same with other keys."""
-        return replace(self, keys=",".join(names), shown=" ".join(map(shown, names)))
-
-    def textual_keys(self) -> str:
-        """Return its keys as Textual wants them."""
-        return ",".join(self.all_names) or NO_KEY
-
-    def binding(self) -> "Binding":
-        """Return it as Textual wants it."""
-        from textual.binding import Binding
-
-        return Binding(
-            self.textual_keys(),
-            *(self.action, self.description),
-            id=self.id,
-            priority=self.priority,
-            show=False,
-        )
 
 
 APP_KEYS = (
@@ -142,9 +95,12 @@ CHAT_KEYS = (
         priority=True,
         typed="/reasoning",
     ),
+    Key("tree", "f7", "F7", "tree", "Show the tree of the chat", priority=True, typed="/tree"),
     Key("messages", "", "", "message_mode", "Go through the messages", typed="/messages"),
+    Key("tokens", "", "", "tokens", "Look at the tokens of the last reply", typed="/tokens"),
+    Key("prompt-tokens", "", "", "prompt_tokens", "Look at the tokens of the prompt", typed="/prompt"),
     Key("theme", "", "", "theme", "Choose the colours", typed="/theme"),
-    Key("undo-delete", "", "", "undo_delete", "Bring back the message that was deleted", typed="/undo"),
+    Key("undo-delete", "", "", "undo_delete", "Bring back what was deleted or changed", typed="/undo"),
     Key("help", "f1", "F1", "help", "Show the keys", priority=True, typed="/help"),
     Key(
         "interrupt",
@@ -199,9 +155,12 @@ MESSAGE_KEYS = (
     Key("message-continue", "n", "n", "message_key('continue')", "Continue the reply"),
     Key("message-branch", "b", "b", "message_key('branch')", "Begin a branch after the message"),
     Key("message-delete", "d,delete", "d", "message_key('delete')", "Delete the message, and all below it"),
-    Key("message-undo", "u", "u", "message_key('undo-delete')", "Bring back what was deleted"),
+    Key("message-undo", "u", "u", "message_key('undo-delete')", "Bring back what was deleted or changed"),
     Key("message-pin", "p", "p", "message_key('pin')", "Pin the message, or let it go again"),
-    Key("message-leave", "i", "i", "message_leave", "Go back to the prompt; so does Esc"),
+    Key("message-tokens", "t", "t", "message_key('tokens')", "Look at its tokens, and fork at one"),
+    Key("message-making", "i", "i", "message_key('making')", "Show how the reply was made"),
+    Key("message-tree", "T", "T", "message_key('tree')", "Show it in the tree of the chat"),
+    Key("message-leave", "q", "q", "message_leave", "Go back to the prompt; so does Esc"),
 )
 """What can be done with one message, in the message mode."""
 
@@ -237,6 +196,63 @@ class KeyBindings:
     messages: tuple[Key, ...] = MESSAGE_KEYS
     """Work in the message mode, instead of those for the chat's text."""
 
+    rows: tuple[Key, ...] = panel_keys.ROW_KEYS
+    """Work in the lists of panels."""
+
+    format: tuple[Key, ...] = panel_keys.FORMAT_KEYS
+    """Work in the panel of formats."""
+
+    preview: tuple[Key, ...] = panel_keys.PREVIEW_KEYS
+    """Work in the preview of the prompt."""
+
+    sampler: tuple[Key, ...] = panel_keys.SAMPLER_KEYS
+    """Work in the panel of the sampler."""
+
+    candidates: tuple[Key, ...] = panel_keys.CANDIDATE_KEYS
+    """Work in the panel of candidates."""
+
+    context: tuple[Key, ...] = panel_keys.CONTEXT_KEYS
+    """Work in the panel of the context."""
+
+    pick: tuple[Key, ...] = panel_keys.PICK_KEYS
+    """Work in the lists of models, chats and colours."""
+
+    models: tuple[Key, ...] = panel_keys.MODELS_KEYS
+    """Work in the list of models."""
+
+    chats: tuple[Key, ...] = panel_keys.CHATS_KEYS
+    """Work in the list of chats."""
+
+    chat_rows: tuple[Key, ...] = panel_keys.CHAT_ROW_KEYS
+    """Work in the list of chats while the chats have the focus."""
+
+    edit: tuple[Key, ...] = panel_keys.EDIT_KEYS
+    """Work where a message is edited."""
+
+    export: tuple[Key, ...] = panel_keys.EXPORT_KEYS
+    """Work where a chat is exported."""
+
+    name: tuple[Key, ...] = panel_keys.NAME_KEYS
+    """Work where a name is asked for."""
+
+    tree: tuple[Key, ...] = panel_keys.TREE_KEYS
+    """Work in the tree of a chat."""
+
+    making: tuple[Key, ...] = panel_keys.MAKING_KEYS
+    """Work where it is told how a reply was made."""
+
+    tokens: tuple[Key, ...] = panel_keys.TOKEN_KEYS
+    """Work where tokens are inspected."""
+
+    token_text: tuple[Key, ...] = panel_keys.TOKEN_TEXT_KEYS
+    """Work there while the text has the focus, and not the candidates."""
+
+    help: tuple[Key, ...] = panel_keys.HELP_KEYS
+    """Work in the help."""
+
+    palette: tuple[Key, ...] = panel_keys.PALETTE_KEYS
+    """Work in the list of commands."""
+
     def contexts(self) -> dict[str, tuple[Key, ...]]:
         """Return the keys of each field by its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -244,6 +260,14 @@ class KeyBindings:
     def by_id(self) -> dict[str, Key]:
         """Return all keys by their ids."""
         return {key.id: key for keys in self.contexts().values() for key in keys}
+
+    def said(self, sentence: str) -> str:
+        """Return a sentence with the keys in force in place of actions: "{stop} stops it" as "Esc stops it".
+
+        Names that are no action's stay as they are.
+        """
+        keys = self.by_id()
+        return _PLACEHOLDER.sub(lambda match: keys[match[1]].said if match[1] in keys else match[0], sentence)
 
     def keymap(self) -> dict[str, str]:
         """Return what differs from the defaults, as `textual.app.App.set_keymap` wants it."""
@@ -273,6 +297,8 @@ def effective_bindings(overrides: Mapping[str, str]) -> tuple[KeyBindings, tuple
         overrides: Action id to keys, as in {"reroll": "ctrl+r,f5"}; "" takes an action's keys away.
     """
     defaults = KeyBindings()
+    if not overrides:
+        return defaults, ()
     contexts = {key.id: name for name, keys in defaults.contexts().items() for key in keys}
     chosen: dict[str, tuple[str, ...]] = {}
     reasons: list[tuple[str, str]] = []
@@ -296,14 +322,17 @@ def effective_bindings(overrides: Mapping[str, str]) -> tuple[KeyBindings, tuple
 def _read_keys(key: Key, context: str, text: str) -> tuple[tuple[str, ...], list[str]]:
     """Return the good keys in `text`, each once, and what is wrong with the others."""
     if not text.strip():
-        if key.id == "send":
-            return (), ["it needs a key, or nothing could be sent"]
+        if key.id in _NEEDED:
+            return (), [f"it needs a key, or {_NEEDED[key.id]}"]
         return (), []
     if len(text) > _MAX_KEYS_LENGTH:
         return (), ["that is too long for names of keys"]
     names: list[str] = []
     wrong: list[str] = []
     for part in text.split(","):
+        if part.strip() in key.names:
+            names.append(part.strip())
+            continue
         try:
             name = read_key(part)
         except KeyNameError as error:
@@ -324,6 +353,8 @@ def _why_not_here(key: Key, context: str, name: str) -> str:
         return ""
     if name.endswith("enter"):
         return "" if key.id in _ENTER_KEYS else "Enter is for sending and for new lines"
+    if context not in _WHERE_TEXTS_ARE_WRITTEN:
+        return "the field above needs it" if is_typed(name) or name in FIELD_EDITING_KEYS else ""
     if is_typed(name):
         return "writing in the prompt needs it"
     if context != "prompt" and not key.priority and name in PROMPT_EDITING_KEYS:
@@ -336,7 +367,7 @@ def _settle_conflicts(
 ) -> list[tuple[str, str]]:
     """Take keys out of `chosen` until each has one meaning, and return whose and why."""
     reasons: list[tuple[str, str]] = []
-    while conflict := _first_conflict(_with_keys(defaults, chosen), contexts):
+    while conflict := _first_conflict(_with_keys(defaults, chosen), contexts, chosen):
         first, second = conflict
         loser, keeper = (second, first) if second.id in chosen else (first, second)
         taken = _shared(loser, keeper)
@@ -355,12 +386,15 @@ def _settle_conflicts(
     return reasons
 
 
-def _first_conflict(bindings: KeyBindings, contexts: Mapping[str, str]) -> tuple[Key, Key] | None:
-    """Return two actions that share a key in the same place, if any."""
+def _first_conflict(
+    bindings: KeyBindings, contexts: Mapping[str, str], chosen: Mapping[str, object]
+) -> tuple[Key, Key] | None:
+    """Return two actions that share a key in the same place, if any; the defaults share none."""
     for first, second in combinations(bindings.by_id().values(), 2):
-        places = {contexts[first.id], contexts[second.id]}
-        if (len(places) == 1 or not places.isdisjoint(_EVERYWHERE)) and _shared(first, second):
-            return first, second
+        if (first.id in chosen or second.id in chosen) and _shared(first, second):
+            one, other = contexts[first.id], contexts[second.id]
+            if one == other or one in _BESIDE.get(other, ()) or other in _BESIDE.get(one, ()):
+                return first, second
     return None
 
 

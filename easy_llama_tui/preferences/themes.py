@@ -7,9 +7,9 @@ that they can be read on what the app writes them on (`TEXT_ON`).
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -179,11 +179,17 @@ def read_theme(path: Path, bases: Mapping[str, Path] | None = None) -> Theme:
     return replace(theme, variables={**variables, **made})
 
 
-def load_themes(folders: Iterable[Path], only: str | None = None) -> tuple[list[Theme], list[ThemeError]]:
+def load_themes(
+    folders: Iterable[Path], wanted: Callable[[Path], bool] = lambda _path: True
+) -> tuple[list[Theme], list[ThemeError]]:
     """Return the themes in the files of `folders`, and why others could not be read.
 
     A theme of a later folder replaces one of the same name, and may have those of the first folder as its
-    base. A broken one replaces nothing. With `only`, themes of other names are left unread.
+    base. A broken one replaces nothing.
+
+    Args:
+        folders: where to look.
+        wanted: which of the files to read.
     """
     loaded: dict[str, Theme] = {}
     failed: list[ThemeError] = []
@@ -191,7 +197,7 @@ def load_themes(folders: Iterable[Path], only: str | None = None) -> tuple[list[
     for folder in folders:
         readable: dict[str, Path] = {}
         for path in _files(folder, failed):
-            if only not in (None, path.stem):
+            if not wanted(path):
                 readable[path.stem] = path
                 continue
             try:
@@ -368,6 +374,7 @@ def _is_colour(value: Any, *, with_share: bool = False) -> bool:
         return False
 
 
+@cache
 def _known_variables() -> set[str]:
     return {*Theme("any", primary="#808080").to_color_system().generate(), *_DEFAULTS} - {*_COLOURS}
 

@@ -1,13 +1,19 @@
 """What the app asks of an engine. Loads no llama.cpp: the screen is drawn before that."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from __future__ import annotations
 
-from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
-from easy_llama.prompt import Piece, Turn
-from easy_llama.samplers import SamplerSettings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+    from easy_llama.prompt import Piece, Turn
+    from easy_llama.samplers import SamplerSettings
+    from easy_llama.scores import OnRead, Score, ScoreRequest
 
 OnProgress = Callable[[float], bool]
 """Is told the share of the model that is loaded, 0 to 1; returns whether to go on."""
@@ -42,6 +48,14 @@ class LoadedModel:
     cache_bytes: int | None = None
     """The size of the KV cache in memory, where it is known."""
 
+    n_threads: int | None = None
+    """How many threads compute, where that is known."""
+
+    n_gpu_layers: int | None = None
+    """How many layers are on a GPU, -1 for all, where that is known."""
+
+    flash_attn: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
@@ -52,6 +66,9 @@ class RenderedPrompt:
 
     ids: tuple[int, ...]
     """Its tokens."""
+
+    opening_pieces: int = 0
+    """How many of the last pieces are what the reply begins with already."""
 
 
 class ChatEngine(Protocol):
@@ -102,6 +119,14 @@ class ChatEngine(Protocol):
         """Return the text of each token; control tokens by name."""
         ...
 
+    def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """Return the bytes that each token adds to a text; of control tokens, their names."""
+        ...
+
+    def is_control(self, token: int) -> bool:
+        """Return whether a token stands for no text."""
+        ...
+
     def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
         """Return what is off about a format with this model and these turns, a sentence each."""
         ...
@@ -113,8 +138,11 @@ class ChatEngine(Protocol):
         sampler: SamplerSettings,
         cancel: CancelFlag,
         live: LiveSettings,
+        reply_start: tuple[int, ...] = (),
     ) -> Iterator[Event]:
         """Generate the bot's next message, as the events of `easy_llama.events`.
+
+        It begins with the tokens of `reply_start`, which come first of all, as any others.
 
         Raises:
             EasyLlamaError, ValueError: the prompt does not fit, or generating failed.
@@ -128,6 +156,14 @@ class ChatEngine(Protocol):
 
         Raises:
             EasyLlamaError, ValueError: the prompt does not fit, or reading failed.
+        """
+        ...
+
+    def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
+        """Return how likely each token of a text is; None where that was cancelled.
+
+        Raises:
+            EasyLlamaError, ValueError: the text does not fit, or reading failed.
         """
         ...
 

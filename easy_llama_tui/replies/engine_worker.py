@@ -9,10 +9,12 @@ from textual.message import Message
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
+from easy_llama.scores import ScoreRequest
 from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
 from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
+from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ class EngineWorker:
         self._cancel = CancelFlag()
         self._unfinished: list[CancelFlag] = []
         self._looking = CancelFlag()
+        self._scoring = CancelFlag()
+        self._finding = CancelFlag()
         self._wanted: tuple[InspectionRequest, CancelFlag] | None = None
         self._wanting = threading.Lock()
         self._loading = threading.Event()
@@ -42,6 +46,7 @@ class EngineWorker:
         """Load a model in place of the one that is loaded or being loaded, ending what is being written."""
         self._end_replies()
         self._looking.cancel()
+        self.stop_scoring()
         self._loading.set()
         stop = self._loading = threading.Event()
         self._jobs.put(lambda: self._load(options, stop))
@@ -53,6 +58,7 @@ class EngineWorker:
     def reply(self, request_id: int, request: ReplyRequest, live: LiveSettings) -> None:
         """Begin a reply, once the model is loaded and earlier jobs are done."""
         self._looking.cancel()
+        self.stop_scoring()
         cancel = self._cancel = CancelFlag()
         self._unfinished.append(cancel)
 
@@ -76,12 +82,30 @@ class EngineWorker:
         if not is_queued:
             self._jobs.put(self._inspect)
 
+    def score_text(self, request: TextRequest) -> None:
+        """Compute the figures of a text, in place of those of an earlier one that are not done."""
+        self.stop_scoring()
+        cancel = self._scoring = CancelFlag()
+        self._jobs.put(lambda: score_text(self._engine, request, cancel, self._post))
+
+    def find_candidates(self, request_id: int, index: int, request: ScoreRequest) -> None:
+        """Find what could stand in place of a token, in place of an earlier search that is not done."""
+        self._finding.cancel()
+        cancel = self._finding = CancelFlag()
+        self._jobs.put(lambda: find_candidates(self._engine, request_id, index, request, cancel, self._post))
+
+    def stop_scoring(self) -> None:
+        """Ask for no more figures of a text, nor candidates."""
+        self._scoring.cancel()
+        self._finding.cancel()
+
     def close(self, timeout: float = 2.0) -> bool:
         """End what is running and free the model; return whether that was done within `timeout` seconds."""
         self._closing.set()
         self._loading.set()
         self._end_replies()
         self._looking.cancel()
+        self.stop_scoring()
         self._jobs.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()

@@ -11,10 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from easy_llama import formats
-from easy_llama.formats import Format
+import easy_llama
 from easy_llama_tui.replies.engine import OWN_FORMAT
+
+if TYPE_CHECKING:
+    from easy_llama.formats import Format
 
 _TEXTS = (
     *("system_prefix", "system_prompt", "system_suffix"),
@@ -30,9 +33,12 @@ class FormatFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FormatCatalog:
-    """The formats that can be chosen by name, beside the model's own."""
+    """The formats that can be chosen by name, beside the model's own.
 
-    own: Mapping[str, Format]
+    The built-in ones are loaded when one of them is first asked for.
+    """
+
+    own: "Mapping[str, Format]"
     """The person's own formats by name; they hide built-in ones of the same name."""
 
     problems: tuple[str, ...] = ()
@@ -42,9 +48,9 @@ class FormatCatalog:
     def names(self) -> tuple[str, ...]:
         """All names: the person's own formats, then the built-in ones, each sorted."""
         own = tuple(sorted(self.own))
-        return own + tuple(name for name in formats.names() if name not in self.own)
+        return own + tuple(name for name in easy_llama.formats.names() if name not in self.own)
 
-    def get(self, name: str) -> Format:
+    def get(self, name: str) -> "Format":
         """Return a copy of the format of that name.
 
         Raises:
@@ -52,15 +58,15 @@ class FormatCatalog:
         """
         if name in self.own:
             return copy.deepcopy(self.own[name])
-        if name not in formats.names():
+        if name not in easy_llama.formats.names():
             near = difflib.get_close_matches(name, self.names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "F2 lists them."
+            hint = f"did you mean {near[0]!r}?" if near else "/format lists them."
             raise ValueError(f"There is no prompt format {name!r}; {hint}")
-        return formats.get(name)
+        return easy_llama.formats.get(name)
 
     def knows(self, name: str) -> bool:
         """Return whether there is a format of that name; the model's own is one."""
-        return name == OWN_FORMAT or name in self.own or name in formats.names()
+        return name == OWN_FORMAT or name in self.own or name in easy_llama.formats.names()
 
 
 def load_formats(folder: Path) -> FormatCatalog:
@@ -79,7 +85,7 @@ def load_formats(folder: Path) -> FormatCatalog:
     return FormatCatalog(own, tuple(problems))
 
 
-def read_format(path: Path) -> Format:
+def read_format(path: Path) -> "Format":
     """Return the prompt format in a TOML file.
 
     Raises:

@@ -9,15 +9,23 @@ from dataclasses import dataclass, replace
 from textual.message import Message
 
 from easy_llama.errors import EasyLlamaError
-from easy_llama.events import CancelFlag, Candidates, Finished, LiveSettings, PromptProgress, Token
+from easy_llama.events import (
+    CancelFlag,
+    Candidates,
+    Distribution,
+    Finished,
+    LiveSettings,
+    PromptProgress,
+    Token,
+)
 from easy_llama.prompt import Turn, prompt_text
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import PathTurn, Policy, Window, room_for_reply
 from easy_llama_tui.replies.engine import ChatEngine, RenderedPrompt
+from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import fitted
 from easy_llama_tui.replies.messages import (
     CandidatesSeen,
-    Figures,
     PromptRead,
     ReplyEnded,
     ReplyRefused,
@@ -26,7 +34,7 @@ from easy_llama_tui.replies.messages import (
 )
 from easy_llama_tui.text.reasoning import prompt_opens_reasoning
 
-BATCH_SECONDS = 0.04
+BATCH_SECONDS = 0.045
 """Text is sent to the screen at most this often: often enough to flow, seldom enough to cost little."""
 
 Post = Callable[[Message], object]
@@ -50,6 +58,9 @@ class ReplyRequest:
     opening: Turn | None = None
     """How the message begins already: what is to be continued, or what was put in its mouth."""
 
+    start: tuple[int, ...] = ()
+    """The tokens that the message begins with, where those are known and its text is not there yet."""
+
 
 def run_reply(
     engine: ChatEngine,
@@ -71,13 +82,15 @@ def run_reply(
         post: hands a message to the screen, and never waits.
         clock: seconds, for batching and for the figures.
     """
-    reply = _Reply(request_id, post, clock)
+    reply = _Reply(request_id, post, clock, n_given=len(request.start))
     try:
         prompt, window = fitted(
             engine,
             request.turns,
             request.format,
-            room=room_for_reply(engine.context_length, request.sampler.max_len_tokens),
+            room=max(
+                room_for_reply(engine.context_length, request.sampler.max_len_tokens), len(request.start) + 1
+            ),
             policy=request.policy,
             outside=request.outside,
             opening=request.opening,
@@ -88,14 +101,14 @@ def run_reply(
         opens_reasoning = prompt_opens_reasoning(prompt_text(prompt.pieces[-2:]))
         post(WindowFitted(request_id, window, opens_reasoning))
         opening_ids = _opening_ids(engine, prompt, request.opening)
-        events = engine.generate(prompt, request.format, request.sampler, cancel, live)
+        events = engine.generate(prompt, request.format, request.sampler, cancel, live, request.start)
         with closing(events):  # type: ignore[type-var]
             for event in events:
                 match event:
                     case PromptProgress():
                         reply.on_prompt(event)
                     case Candidates():
-                        post(CandidatesSeen(request_id, event.distribution))
+                        reply.on_candidates(event)
                     case Token():
                         reply.on_token(event)
                     case Finished():
@@ -114,11 +127,11 @@ def _refusal(window: Window, policy: Policy, context_length: int) -> str:
     if policy is Policy.STOP:
         return (
             f"The context is full: the chat needs {window.tokens:,} tokens and there are {context_length:,}. "
-            f"F9 lets the oldest turns be left out; Ctrl+N begins a new chat."
+            f"/context lets the oldest turns be left out; /new begins a new chat."
         )
     return (
         f"This does not fit: what must be read is {window.tokens:,} tokens long, and the context holds "
-        f"{context_length:,}. Shorten it, unpin messages (F9), or load a longer context."
+        f"{context_length:,}. Shorten it, unpin messages (/context), or load a longer context."
     )
 
 
@@ -126,9 +139,9 @@ def _opening_ids(engine: ChatEngine, prompt: RenderedPrompt, opening: Turn | Non
     """Return the tokens that a reply begins with, or None where it is not known whose they are."""
     if opening is None or not opening.content:
         return ()
-    last = len(prompt.pieces) - 1
+    first = len(prompt.pieces) - prompt.opening_pieces
     ids = tuple(
-        token for token, place in zip(prompt.ids, engine.places(prompt), strict=True) if place == last
+        token for token, place in zip(prompt.ids, engine.places(prompt), strict=True) if place >= first
     )
     return ids if "".join(engine.token_texts(ids)) == opening.content else None
 
@@ -136,16 +149,24 @@ def _opening_ids(engine: ChatEngine, prompt: RenderedPrompt, opening: Turn | Non
 class _Reply:
     """The reply so far: joins text into batches and keeps the figures."""
 
-    def __init__(self, request_id: int, post: Post, clock: Callable[[], float]) -> None:
+    def __init__(self, request_id: int, post: Post, clock: Callable[[], float], n_given: int = 0) -> None:
+        """Begin a reply, the first `n_given` tokens of which are given."""
         self._request_id = request_id
         self._post = post
         self._clock = clock
         self._started = clock()
-        self._first = 0.0
+        self._count = 0
+        self._first = self._last = 0.0
+        """When the first and the last token came."""
+
         self._posted = 0.0
         self._waiting: list[str] = []
+        self._candidates: Distribution | None = None
+        """The last that were seen, where they are not posted yet."""
+
         self._figures = Figures()
         self._ended = False
+        self._n_given = n_given
 
     def on_prompt(self, event: PromptProgress) -> None:
         self._figures = replace(
@@ -157,19 +178,36 @@ class _Reply:
         self._post(PromptRead(self._request_id, self._figures))
 
     def on_token(self, event: Token) -> None:
-        now = self._clock()
-        count = self._figures.generated_tokens + 1
-        if count == 1:
-            self._first = now
-            self._figures = replace(self._figures, first_token_seconds=now - self._started)
-        rate = (count - 1) / (now - self._first) if count > 1 and now > self._first else None
-        self._figures = replace(self._figures, generated_tokens=count, tokens_per_second=rate)
         self._waiting.append(event.text)
+        if self._n_given:
+            self._n_given -= 1  # they come all at once, and nobody wrote them now
+            return
+        self._last = now = self._clock()
+        self._count += 1
+        if self._count == 1:
+            self._first = now
         if now - self._posted >= BATCH_SECONDS:
             self._posted = now
+            self._note_tokens()
+            self._post_candidates()
             self._post(ReplyText(self._request_id, self._take_text(), self._figures))
 
+    def _note_tokens(self) -> None:
+        if self._count:
+            seconds = self._last - self._first
+            self._figures = replace(
+                self._figures,
+                generated_tokens=self._count,
+                first_token_seconds=self._first - self._started,
+                tokens_per_second=(self._count - 1) / seconds if seconds > 0 else None,
+            )
+
+    def on_candidates(self, event: Candidates) -> None:
+        # With the next text, so that both are drawn at once.
+        self._candidates = event.distribution
+
     def on_finished(self, event: Finished, opening_ids: tuple[int, ...] | None, context_length: int) -> None:
+        self._note_tokens()
         self._waiting.append(event.text)
         is_exact = opening_ids is not None and bool(event.ids)
         self._end(
@@ -180,6 +218,8 @@ class _Reply:
                 (*(opening_ids or ()), *event.ids) if is_exact else (),
                 self._figures,
                 seed=event.seed,
+                prompt_seconds=event.prompt_seconds,
+                generation_seconds=event.generation_seconds,
                 context_is_full=event.reason == "length"
                 and event.prompt_tokens + event.generated_tokens > context_length,
             )
@@ -189,6 +229,7 @@ class _Reply:
         self._end(ReplyRefused(self._request_id, reason))
 
     def on_error(self, reason: str) -> None:
+        self._note_tokens()
         self._end(ReplyEnded(self._request_id, "error", self._take_text(), (), self._figures, reason))
 
     def _take_text(self) -> str:
@@ -196,7 +237,13 @@ class _Reply:
         self._waiting.clear()
         return text
 
+    def _post_candidates(self) -> None:
+        if self._candidates is not None:
+            self._post(CandidatesSeen(self._request_id, self._candidates))
+            self._candidates = None
+
     def _end(self, message: ReplyEnded | ReplyRefused) -> None:
         if not self._ended:
             self._ended = True
+            self._post_candidates()
             self._post(message)

@@ -88,6 +88,9 @@ class Inspection:
     after: str = ""
     """The end of the text that the candidates follow."""
 
+    can_continue: bool = True
+    """Whether the context has room for more of the last message, where that is the bot's."""
+
     error: str = ""
     """Why the prompt cannot be built."""
 
@@ -167,6 +170,7 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         for message, share in _shared(one, count, request.draft):
             parts[_part(one, message)] += share
             costs.append((message, share))
+    can_continue = len(whole.ids) + room <= engine.context_length or _can_continue(engine, request)
     distribution, after = None, ""
     if request.candidates and not cancel.is_set and window.fits:
         distribution, after = _next_tokens(engine, request, turns, window, cancel)
@@ -183,7 +187,25 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         warnings=engine.format_warnings(request.format, [one.turn for one in turns]),
         distribution=distribution,
         after=after,
+        can_continue=can_continue,
     )
+
+
+def _can_continue(engine: ChatEngine, request: InspectionRequest) -> bool:
+    """Return whether the bot's last message could go on, as far as messages may be left out for it."""
+    if not request.turns or request.turns[-1].turn.role != "bot":
+        return True
+    *turns, last = request.turns
+    _, window = fitted(
+        engine,
+        turns,
+        request.format,
+        room=1,
+        policy=request.policy,
+        outside=request.outside,
+        opening=last.turn,
+    )
+    return window.fits
 
 
 def _next_tokens(

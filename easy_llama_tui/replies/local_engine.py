@@ -13,6 +13,7 @@ from easy_llama.gguf import open_gguf
 from easy_llama.loading import fitting_context_length, kv_cache_bytes, plan_loading
 from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
 from easy_llama.samplers import SamplerSettings
+from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
 from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 from easy_llama_tui.replies.format_catalog import FormatCatalog
@@ -79,7 +80,16 @@ class LocalEngine:
         label = "chat template" if detected.name == OWN_FORMAT else detected.name
         with open_gguf(options.path) as header:
             cache_bytes = kv_cache_bytes(header.metadata, model.context_length)
-        return LoadedModel(model.context_length, label, tuple(notices), cache_bytes)
+            n_threads = plan_loading(header.metadata, n_threads=options.n_threads).n_threads
+        return LoadedModel(
+            model.context_length,
+            label,
+            tuple(notices),
+            cache_bytes,
+            n_threads=n_threads,
+            n_gpu_layers=model.n_gpu_layers,
+            flash_attn=model.flash_attn,
+        )
 
     def render(
         self,
@@ -90,9 +100,8 @@ class LocalEngine:
         through: int | None = None,
     ) -> RenderedPrompt:
         """Build the prompt for the bot's next message after `turns`."""
-        start: list[Generated | Written] = []
-        if opening is not None:
-            start = [Generated(opening.content, opening.ids) if opening.ids else Written(opening.content)]
+        start = self._opening(opening) if opening is not None else []
+        turns = [turn if self._wrote(turn) else Turn(turn.role, turn.content) for turn in turns]
         pieces = formats.build_prompt(self._format(format_name), turns, start)
         if through is not None:
             last = [
@@ -101,7 +110,7 @@ class LocalEngine:
                 if not isinstance(piece, Control) and piece.turn == through
             ]
             pieces = pieces[: last[-1] + 1] if last else pieces
-        return RenderedPrompt(pieces, encode_prompt(pieces, self._model.tokenizer))
+        return RenderedPrompt(pieces, encode_prompt(pieces, self._model.tokenizer), len(start))
 
     def places(self, prompt: RenderedPrompt) -> tuple[int, ...]:
         """Return the index of the piece in which each token of a prompt begins."""
@@ -111,6 +120,14 @@ class LocalEngine:
         """Return the text of each token; control tokens by name."""
         tokenizer = self._model.tokenizer
         return tuple(tokenizer.decode([token], special=True) for token in ids)
+
+    def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """Return what each token adds to a text; control tokens' names."""
+        return tuple(map(self._model.tokenizer.spelled, ids))
+
+    def is_control(self, token: int) -> bool:
+        """Return whether a token stands for no text."""
+        return not self._model.tokenizer.bytes_of(token)
 
     def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
         """Return what is off about a format with this model and these turns, a sentence each."""
@@ -124,16 +141,21 @@ class LocalEngine:
         sampler: SamplerSettings,
         cancel: CancelFlag,
         live: LiveSettings,
+        reply_start: tuple[int, ...] = (),
     ) -> Iterator[Event]:
         """Generate the bot's next message."""
         stops = formats.stops_of(self._format(format_name))
-        return self._model.events(prompt.ids, stops, sampler, cancel, live)
+        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start)
 
     def next_tokens(
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
     ) -> Distribution | None:
         """Return what could come after a prompt; None where that was cancelled."""
         return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel)
+
+    def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
+        """Return how likely each token of a text is; None where that was cancelled."""
+        return self._model.engine.score(request, cancel, on_read)
 
     def close(self) -> None:
         """Free the model."""
@@ -144,8 +166,40 @@ class LocalEngine:
     @property
     def _model(self) -> "Model":
         if self._loaded is None:
-            raise ModelUnloadedException("no model is loaded; F3 chooses one")
+            raise ModelUnloadedException("no model is loaded; /model chooses one")
         return self._loaded
+
+    def _opening(self, opening: Turn) -> list[Generated | Written]:
+        """Return how a reply begins: with the exact tokens of as much as the model wrote of it.
+
+        The rest is what a person wrote, in its place or after it.
+        """
+        content, bytes_of = opening.content.encode(), self._model.tokenizer.bytes_of
+        at = count = whole = length = 0
+        if all(0 <= token < self._model.n_vocab for token in opening.ids):
+            for token in opening.ids:
+                data = bytes_of(token)
+                if content[at : at + len(data)] != data:
+                    break
+                at, count = at + len(data), count + 1
+                # A character whose last bytes were changed is not the model's.
+                if content[at : at + 1] < b"\x80" or content[at : at + 1] >= b"\xc0":
+                    whole, length = count, at
+        own, rest = content[:length].decode(), content[length:].decode()
+        return [
+            *([Generated(own, opening.ids[:whole])] if whole else []),
+            *([Written(rest)] if rest else []),
+        ]
+
+    def _wrote(self, turn: Turn) -> bool:
+        """Return whether a turn's ids are those of its text in this model's vocabulary.
+
+        Another model may have written it, or a person may have changed its file.
+        """
+        n_vocab, bytes_of = self._model.n_vocab, self._model.tokenizer.bytes_of
+        if not all(0 <= token < n_vocab for token in turn.ids):
+            return False
+        return not turn.ids or b"".join(map(bytes_of, turn.ids)) == turn.content.encode()
 
     def _format(self, name: str) -> Mapping[str, Any]:
         return self._own_format if name == OWN_FORMAT else self._catalog.get(name)

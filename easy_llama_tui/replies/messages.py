@@ -8,31 +8,9 @@ from easy_llama.events import Distribution
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Finish
 from easy_llama_tui.replies.engine import LoadedModel
+from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import Inspection
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """How a turn went so far, in tokens and seconds."""
-
-    prompt_tokens: int = 0
-    reused_tokens: int = 0
-    """How many of `prompt_tokens` were in the KV cache before."""
-
-    read_tokens: int = 0
-    """How many of `prompt_tokens` have been read in this turn."""
-
-    generated_tokens: int = 0
-    tokens_per_second: float | None = None
-    """The rate since the first token; None before the second."""
-
-    first_token_seconds: float | None = None
-    """From the request to the first token; None before it."""
-
-    @property
-    def context_used(self) -> int:
-        """The tokens of the context that are taken."""
-        return self.reused_tokens + self.read_tokens + self.generated_tokens
+from easy_llama_tui.replies.token_figures import TokenFigure
 
 
 @dataclass
@@ -126,8 +104,59 @@ class ReplyEnded(Message):
     seed: int | None = None
     """The seed that the reply was drawn with, where it is known."""
 
+    prompt_seconds: float | None = None
+    """From the start to the first token, where it is known."""
+
+    generation_seconds: float | None = None
+    """From the first token to the end, where it is known."""
+
     context_is_full: bool = False
     """Whether the reply ended because the context did."""
+
+
+@dataclass
+class TextTokens(Message):
+    """The tokens of a text that is looked at are known, and nothing else of them."""
+
+    request_id: int
+    before: tuple[int, ...]
+    """The ids that the model reads before the text."""
+
+    figures: tuple[TokenFigure, ...]
+
+
+@dataclass
+class TextProgress(Message):
+    """More was read of a text that is looked at, in tokens with all that comes before it."""
+
+    request_id: int
+    done: int
+    total: int
+
+
+@dataclass
+class TextScored(Message):
+    """The figures of a text that is looked at are known."""
+
+    request_id: int
+    figures: tuple[TokenFigure, ...]
+
+
+@dataclass
+class CandidatesFound(Message):
+    """What could stand in place of a token is known."""
+
+    request_id: int
+    index: int
+    distribution: Distribution
+
+
+@dataclass
+class TextFailed(Message):
+    """The figures of a text cannot be computed."""
+
+    request_id: int
+    reason: str
 
 
 @dataclass

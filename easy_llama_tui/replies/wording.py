@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 from easy_llama_tui.chats.conversation import Message
-from easy_llama_tui.replies.messages import Figures
+from easy_llama_tui.replies.figures import Figures
 
 
 class ChatState(Enum):
@@ -17,7 +17,9 @@ class ChatState(Enum):
     STOPPING = auto()
 
 
-def activity(state: ChatState, figures: Figures, *, model: str, loaded: float, waiting: bool) -> str:
+def activity(
+    state: ChatState, figures: Figures, *, model: str, loaded: float, waiting: bool, to_choose: str
+) -> str:
     """Return what is going on, or how the last turn went.
 
     Args:
@@ -26,10 +28,11 @@ def activity(state: ChatState, figures: Figures, *, model: str, loaded: float, w
         model: the name of the model.
         loaded: the share of it that is loaded, 0 to 1.
         waiting: whether a message waits for the model.
+        to_choose: the key that chooses a model.
     """
     match state:
         case ChatState.NO_MODEL:
-            return "no model · F3 chooses one"
+            return f"no model · {to_choose} chooses one"
         case ChatState.LOADING:
             return f"loading {model}  {loaded:.0%}{'; your message is sent then' if waiting else ''}"
         case ChatState.READING if figures.prompt_tokens:
@@ -51,8 +54,19 @@ def activity(state: ChatState, figures: Figures, *, model: str, loaded: float, w
 CONTEXT_IS_FULL = "ended where the context is full"
 """Why a reply ended that there was no more room for."""
 
+_NO_ROOM = "the context is full"
+"""What is said beside another end where nothing could follow."""
 
-def ending(message: Message, error: str | None, *, is_last: bool, to_continue: str, to_reroll: str) -> str:
+
+def ending(
+    message: Message,
+    error: str | None,
+    *,
+    is_last: bool,
+    to_continue: str,
+    to_reroll: str,
+    has_room: bool = True,
+) -> str:
     """Return how a message came to its end, where that is worth saying.
 
     Args:
@@ -61,7 +75,10 @@ def ending(message: Message, error: str | None, *, is_last: bool, to_continue: s
         is_last: whether it can be re-rolled at once.
         to_continue: the key that does that; "" where there is none. A full context lets nothing be continued.
         to_reroll: the key that does that.
+        has_room: whether the context has room to continue it.
     """
+    if is_last and not has_room and message.finish == "length":
+        error = CONTEXT_IS_FULL
     if message.role != "bot" or message.finish == "stop":
         return ""
     endings = {
@@ -70,7 +87,8 @@ def ending(message: Message, error: str | None, *, is_last: bool, to_continue: s
         "error": error or "failed",
         None: "not finished",
     }
-    keys = [(to_continue, "continue")] if error != CONTEXT_IS_FULL else []
+    keys = [(to_continue, "continue")] if has_room and error != CONTEXT_IS_FULL else []
     keys.append((to_reroll, "re-roll"))
     offers = [f"{key} to {what}" for key, what in keys if key] if is_last else []
-    return " · ".join([endings[message.finish], *offers])
+    full = [_NO_ROOM] if is_last and not has_room and error != CONTEXT_IS_FULL else []
+    return " · ".join([endings[message.finish], *full, *offers])

@@ -215,3 +215,11 @@ def _unescaped(number: int, line: str) -> str:
         raise ValueError(
             f"dry_sequence_breakers, line {number}: after a backslash there must be n, t or \\"
         ) from None
+
+
+def main_field(name: str) -> str:
+    """Return the setting that switches another one's sampler off."""
+    for prefix, main in (("xtc", "xtc_probability"), ("dry", "dry_multiplier"), ("mirostat", "mirostat")):
+        if name.startswith(prefix):
+            return main
+    return "the preset"

@@ -18,6 +18,7 @@ from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.name_screen import NameScreen
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatRow
+from easy_llama_tui.widgets.key_hints import keys_of
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chats_screen import ChatsScreen
@@ -118,7 +119,8 @@ class ChatActions:
     def _say_deleted(self, row: ChatRow) -> None:
         self._screen.show_keys()
         self._screen.list_again()
-        self._screen.notify(f"“{row.title}” was deleted. Ctrl+Z brings it back.", markup=False)
+        back = keys_of(self._screen).said("{chats-undo} brings it back.")
+        self._screen.notify(f"“{row.title}” was deleted. {back}", markup=False)
 
     def undo_delete(self) -> None:
         """Bring back the chat that was deleted last."""

@@ -1,9 +1,12 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -18,55 +21,44 @@ from easy_llama.model_file import split_file_name
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Message
-from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
-from easy_llama_tui.clipboard import copy_text
 from easy_llama_tui.drafts.attachments import expansion
 from easy_llama_tui.drafts.prompt_history import PromptHistory
 from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
-from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine
-from easy_llama_tui.replies.engine_worker import EngineWorker
-from easy_llama_tui.replies.inspection import DRAFT, Inspection
-from easy_llama_tui.replies.messages import (
-    CandidatesSeen,
-    ChatSaved,
-    Inspected,
-    LoadProgress,
-    ModelFailed,
-    ModelReady,
-    PromptRead,
-    ReplyEnded,
-    ReplyRefused,
-    ReplyText,
-    SaveFailed,
-    WindowFitted,
-)
+from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
-from easy_llama_tui.screens.chat_switch import ChatSwitch
-from easy_llama_tui.screens.help_screen import HelpScreen
-from easy_llama_tui.screens.message_actions import MessageActions
-from easy_llama_tui.screens.panel_desk import PanelDesk
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
-from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
 from easy_llama_tui.widgets.chat_log import ChatLog
-from easy_llama_tui.widgets.context_panel import ContextPanel
-from easy_llama_tui.widgets.format_panel import FormatPanel
 from easy_llama_tui.widgets.message_view import ChatEntry
 from easy_llama_tui.widgets.path_completion import PathCompletion
 from easy_llama_tui.widgets.prompt_input import MODE_HINTS, MODE_MARKS, PromptInput
-from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
+    from easy_llama_tui.replies import messages
+    from easy_llama_tui.replies.engine_worker import EngineWorker
+    from easy_llama_tui.replies.inspection import Inspection
+    from easy_llama_tui.screens.chat_switch import ChatSwitch
+    from easy_llama_tui.screens.message_actions import MessageActions
+    from easy_llama_tui.screens.panel_desk import PanelDesk
+    from easy_llama_tui.screens.token_desk import TokenDesk
+    from easy_llama_tui.screens.token_screen import TokenScreen
+    from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
+    from easy_llama_tui.widgets.context_panel import ContextPanel
+    from easy_llama_tui.widgets.format_panel import FormatPanel
+    from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
 AUTOSAVE_SECONDS = 2.0
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
 
-_FIRST_HINT = ". Esc stops a reply, F1 shows all keys."
+_FIRST_HINT = ". {stop} stops a reply, {help} shows all keys."
 
 
 class ChatScreen(Screen[None]):
@@ -74,6 +66,8 @@ class ChatScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-middle"), (100, "-wide")]  # noqa: RUF012 (Textual's own)
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (8, "-low"), (12, "-short"), (20, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#prompt"
 
     @dataclass
     class EngineFailed(TextualMessage):
@@ -95,37 +89,100 @@ class ChatScreen(Screen[None]):
     status_bar = getters.query_one(StatusBar)
     side_panel = getters.query_one(SidePanel)
 
-    def __init__(self, engine: ChatEngine, store: SessionStore, chat: Chat, settings: Settings) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], ChatEngine],
+        make_store: "Callable[[], SessionStore]",
+        chat: Chat,
+        settings: Settings,
+    ) -> None:
         """Show `chat`, and load the model that `settings` name.
 
         Args:
-            engine: answers; its model is loaded once the screen is painted.
-            store: where chats are saved.
+            make_engine: makes what answers; it is called, and its model loaded, once the screen is painted.
+            make_store: makes what chats are saved in, when it is first needed.
             chat: the chat to begin with, new or saved.
             settings: what the app was started with.
         """
         super().__init__()
         self.chat = chat
-        self.store = store
         self.settings = settings
-        self.worker = EngineWorker(engine, self.post_message)
-        self.turns = Turns(self.worker)
+        self.turns = Turns(lambda: self.worker)
         self.replies = ReplyDesk(self, self.turns)
-        self.desk = PanelDesk(self)
-        self.switch = ChatSwitch(self)
-        self.message_actions = MessageActions(self)
-        self.writer = SessionWriter(
-            store,
-            lambda error: self.post_message(SaveFailed(str(error))),
-            lambda session: self.post_message(ChatSaved(session.id)),
-        )
+        self._make_engine = make_engine
+        self._make_store = make_store
         # Looked up for each piece of text that is written.
         self._keys = settings.config.keys.by_id()
         self._quit_armed = 0.0
         self._left: bool | None = None
 
+    # What the first picture does not need is loaded and made when it is first used. For the same reason the
+    # handlers of messages from modules that come later go by Textual's names and have no `on`.
+
+    @cached_property
+    def engine(self) -> ChatEngine:
+        """What answers; only its thread may use it."""
+        return self._make_engine()
+
+    @cached_property
+    def worker(self) -> "EngineWorker":
+        """The engine's thread."""
+        from easy_llama_tui.replies.engine_worker import EngineWorker
+
+        return EngineWorker(self.engine, self.post_message)
+
+    @cached_property
+    def store(self) -> "SessionStore":
+        """Where chats are saved."""
+        return self._make_store()
+
+    @cached_property
+    def writer(self) -> "SessionWriter":
+        """The thread that saves chats."""
+        from easy_llama_tui.chats.session_store import SessionWriter
+        from easy_llama_tui.replies.messages import ChatSaved, SaveFailed
+
+        return SessionWriter(
+            self.store,
+            lambda error: self.post_message(SaveFailed(str(error))),
+            lambda session: self.post_message(ChatSaved(session.id)),
+        )
+
+    @cached_property
+    def desk(self) -> "PanelDesk":
+        """What keeps the panels in step."""
+        from easy_llama_tui.screens.panel_desk import PanelDesk
+
+        return PanelDesk(self)
+
+    @cached_property
+    def switch(self) -> "ChatSwitch":
+        """What changes the chat and the model."""
+        from easy_llama_tui.screens.chat_switch import ChatSwitch
+
+        return ChatSwitch(self)
+
+    @cached_property
+    def message_actions(self) -> "MessageActions":
+        """What is done with one message."""
+        from easy_llama_tui.screens.message_actions import MessageActions
+
+        return MessageActions(self)
+
+    @cached_property
+    def tokens(self) -> "TokenDesk":
+        """What shows the tokens of a text."""
+        from easy_llama_tui.screens.token_desk import TokenDesk
+
+        return TokenDesk(self)
+
     def compose(self) -> ComposeResult:
         """Lay out the screen from top to bottom."""
+        # Now, and not with the first resize: all would be styled and drawn twice.
+        for cells, breakpoints in zip(
+            self.app.size, (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), strict=True
+        ):
+            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
         yield TitleBar(id="title")
         with Horizontal(id="middle"):
             yield ChatLog(id="log")
@@ -158,15 +215,23 @@ class ChatScreen(Screen[None]):
         if self.settings.load_options is not None:
             self.turns.state = ChatState.LOADING
             self.show_state()
-            self.call_after_refresh(self.switch.load_model, self.settings.load_options)
+            self.call_after_refresh(self._load_first_model, self.settings.load_options)
         if self.settings.panel:
             await self.side_panel.show_panel(self.settings.panel, focus=False)
+
+    async def _load_first_model(self, options: LoadOptions) -> None:
+        # In steps: what is typed meanwhile is seen between them.
+        for part in ("engine", "worker", "switch"):
+            getattr(self, part)
+            await asyncio.sleep(0)
+        self.switch.load_model(options)
 
     # What the person writes
 
     @on(PromptInput.Submitted)
     def _on_submitted(self, message: PromptInput.Submitted) -> None:
         typed = message.text.strip()
+        said = self.settings.config.keys.said
         if message.mode == "opening":
             self.replies.set_opening(message.text)
         elif message.mode == "system":
@@ -174,9 +239,9 @@ class ChatScreen(Screen[None]):
         elif key := next((key for key in (*CHAT_KEYS, *APP_KEYS) if key.typed and key.typed == typed), None):
             self.call_next(self.run_action, key.action)
         elif self.turns.running is not None:
-            self._give_back(message, "The reply is not finished: Esc stops it, then Enter sends.")
+            self._give_back(message, said("The reply is not finished: {stop} stops it, then {send} sends."))
         elif self.turns.state is ChatState.NO_MODEL:
-            self._give_back(message, NO_MODEL)
+            self._give_back(message, said(NO_MODEL))
         elif problems := expansion(message.text, self.settings.folder).problems:
             self._give_back(message, f"Not sent: {problems[0].note}.")
         else:
@@ -216,9 +281,13 @@ class ChatScreen(Screen[None]):
         self.prompt.give_back(message.text, message.mode)
         self.notify(why, markup=False)
 
+    def tell(self, sentence: str) -> None:
+        """Tell something in a notice, with the keys in force in place of actions, as in "{stop} stops it"."""
+        self.notify(self.settings.config.keys.said(sentence), markup=False)
+
     def _add_system(self, message: PromptInput.Submitted) -> None:
         if self.turns.running is not None:
-            self._give_back(message, BUSY)
+            self._give_back(message, self.settings.config.keys.said(BUSY))
             return
         self.chat.conversation.add("system", message.text)
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
@@ -254,9 +323,17 @@ class ChatScreen(Screen[None]):
             self.notify("The last message is not the bot's: there is nothing to continue.", markup=False)
 
     def action_alternative(self, step: int) -> None:
-        """Show the alternative before or after the last reply."""
-        if (reply := self.chat.conversation.last_reply()) is not None:
-            self.show_sibling(reply, step)
+        """Show the alternative before or after the marked message, or else the last reply."""
+        conversation = self.chat.conversation
+        marked, last = self.chat_log.cursor_id, conversation.last_reply()
+        messages = [conversation.get(marked)] if marked else []
+        messages += [last] if last else []
+        for message in messages:
+            if len(conversation.siblings(message.id)) > 1:
+                self.show_sibling(message, step)
+                return
+        if messages:
+            self.notify("There is no alternative to this message.", markup=False)
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
@@ -286,15 +363,30 @@ class ChatScreen(Screen[None]):
         if self.chat.conversation.path():
             self.chat_log.enter_message_mode()
 
+    def action_tokens(self) -> None:
+        """Look at the tokens of the marked message, or else of the last reply."""
+        marked = self.chat_log.cursor_id
+        message = self.chat.conversation.get(marked) if marked else self.chat.conversation.last_reply()
+        if message is None:
+            self.notify("There is no reply yet: write a message first.", markup=False)
+        else:
+            self.tokens.look_at(message)
+
+    def action_prompt_tokens(self) -> None:
+        """Look at the tokens of what the model would read now."""
+        self.tokens.look_at_prompt()
+
+    def action_tree(self) -> None:
+        """Show the whole tree of the chat."""
+        self.message_actions.show_tree(self.chat_log.cursor_id)
+
     def action_undo_delete(self) -> None:
         """Bring back the message that was deleted last."""
         self.message_actions.undo_delete()
 
     def action_theme(self) -> None:
         """Choose the colours."""
-        from easy_llama_tui.screens.theme_screen import ThemeScreen
-
-        self.app.push_screen(ThemeScreen())
+        self.app.action_change_theme()
 
     def action_interrupt(self) -> None:
         """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
@@ -311,10 +403,16 @@ class ChatScreen(Screen[None]):
             self.run_worker(self.action_quit())
         else:
             self._quit_armed = time.monotonic() + QUIT_SECONDS
-            self.notify("Press Ctrl+C again to quit.", timeout=QUIT_SECONDS, markup=False)
+            self.notify(
+                self.settings.config.keys.said("Press {interrupt} again to quit."),
+                timeout=QUIT_SECONDS,
+                markup=False,
+            )
 
     def action_help(self) -> None:
         """Show the keys."""
+        from easy_llama_tui.screens.help_screen import HelpScreen
+
         self.app.push_screen(HelpScreen(self.settings.config.keys))
 
     async def action_quit(self) -> None:
@@ -336,6 +434,8 @@ class ChatScreen(Screen[None]):
         return self._left
 
     def _copy(self, text: str) -> None:
+        from easy_llama_tui.clipboard import copy_text
+
         async def copy() -> None:
             result = await copy_text(text, self.app)
             self.notify(result.notice, markup=False)
@@ -361,54 +461,54 @@ class ChatScreen(Screen[None]):
         self.settings.panel = message.panel
         self.desk.panel_changed(message.panel)
 
-    @on(FormatPanel.FormatHighlighted)
-    def _on_format_highlighted(self, message: FormatPanel.FormatHighlighted) -> None:
+    def _on_format_panel_format_highlighted(self, message: "FormatPanel.FormatHighlighted") -> None:
         self.desk.highlight_format(message.name)
 
-    @on(FormatPanel.FormatChosen)
-    def _on_format_chosen(self, message: FormatPanel.FormatChosen) -> None:
+    def _on_format_panel_format_chosen(self, message: "FormatPanel.FormatChosen") -> None:
         self.desk.choose_format(message.name)
 
-    @on(SamplerPanel.SettingsChanged)
-    def _on_settings_changed(self, message: SamplerPanel.SettingsChanged) -> None:
+    def _on_sampler_panel_settings_changed(self, message: "SamplerPanel.SettingsChanged") -> None:
         self.desk.change_sampler(message.preset_name, message.settings)
 
-    @on(SamplerPanel.PresetSaved)
-    def _on_preset_saved(self, message: SamplerPanel.PresetSaved) -> None:
+    def _on_sampler_panel_preset_saved(self, message: "SamplerPanel.PresetSaved") -> None:
         self.desk.save_own_preset(message.preset_name, message.settings)
 
-    @on(SamplerPanel.PresetDeleted)
-    def _on_preset_deleted(self, message: SamplerPanel.PresetDeleted) -> None:
+    def _on_sampler_panel_preset_deleted(self, message: "SamplerPanel.PresetDeleted") -> None:
         self.desk.delete_own_preset(message.preset_name)
 
-    @on(ContextPanel.PolicyChosen)
-    def _on_policy_chosen(self, message: ContextPanel.PolicyChosen) -> None:
+    def _on_context_panel_policy_chosen(self, message: "ContextPanel.PolicyChosen") -> None:
         self.desk.change_policy(message.policy)
 
-    @on(ContextPanel.PinToggled)
-    def _on_pin_toggled(self, message: ContextPanel.PinToggled) -> None:
-        if message.message_id != DRAFT:
-            self.message_actions.pin(message.message_id)
+    def _on_context_panel_pin_toggled(self, message: "ContextPanel.PinToggled") -> None:
+        self.desk.pin(message.message_id)
 
-    @on(ContextPanel.MessageChosen)
-    def _on_message_chosen(self, message: ContextPanel.MessageChosen) -> None:
-        if message.message_id != DRAFT:
-            self.chat_log.enter_message_mode(message.message_id)
+    def _on_context_panel_message_chosen(self, message: "ContextPanel.MessageChosen") -> None:
+        self.desk.go_to(message.message_id)
 
-    @on(CandidatesPanel.CountChanged)
-    def _on_count_changed(self, message: CandidatesPanel.CountChanged) -> None:
+    def _on_candidates_panel_count_changed(self, message: "CandidatesPanel.CountChanged") -> None:
         self.desk.change_count(message.count)
+
+    def _on_token_screen_candidates_wanted(self, message: "TokenScreen.CandidatesWanted") -> None:
+        self.tokens.find_candidates(message.index, message.count)
+
+    def _on_token_screen_computing_stopped(self) -> None:
+        self.tokens.stop()
+
+    def _on_token_screen_closed(self) -> None:
+        self.tokens.close()
+
+    def _on_token_screen_forked(self, message: "TokenScreen.Forked") -> None:
+        self.tokens.fork(message.index, message.token_id)
 
     # What the engine does
 
-    @on(LoadProgress)
-    def _on_load_progress(self, message: LoadProgress) -> None:
+    def _on_load_progress(self, message: "messages.LoadProgress") -> None:
         self.turns.load_share = message.share
         self.show_state()
 
-    @on(ModelReady)
-    def _on_model_ready(self, message: ModelReady) -> None:
+    def _on_model_ready(self, message: "messages.ModelReady") -> None:
         self.turns.loaded(message.model)
+        self.chat_log.expect_text()
         for notice in message.model.notices:
             self.notify(notice, timeout=10, markup=False)
         self.switch.on_model_ready()
@@ -417,8 +517,7 @@ class ChatScreen(Screen[None]):
         self.desk.show_chat()
         self.desk.look()
 
-    @on(ModelFailed)
-    def _on_model_failed(self, message: ModelFailed) -> None:
+    def _on_model_failed(self, message: "messages.ModelFailed") -> None:
         if self.turns.running is not None:
             self.replies.end_turn("error", "", (), message.reason)
         self.turns.failed()
@@ -426,49 +525,55 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
-    @on(WindowFitted)
-    def _on_window_fitted(self, message: WindowFitted) -> None:
+    def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)
             self.replies.on_window(message)
 
-    @on(PromptRead)
-    def _on_prompt_read(self, message: PromptRead) -> None:
+    def _on_prompt_read(self, message: "messages.PromptRead") -> None:
         if self.turns.is_current(message.request_id):
             self.turns.figures = message.figures
             self.show_state()
 
-    @on(CandidatesSeen)
-    def _on_candidates_seen(self, message: CandidatesSeen) -> None:
+    def _on_candidates_seen(self, message: "messages.CandidatesSeen") -> None:
         if self.turns.is_current(message.request_id):
             self.desk.show_candidates(message.distribution)
 
-    @on(ReplyText)
-    def _on_reply_text(self, message: ReplyText) -> None:
+    def _on_reply_text(self, message: "messages.ReplyText") -> None:
         if self.turns.is_current(message.request_id):
             self.replies.on_text(message)
 
-    @on(ReplyEnded)
-    def _on_reply_ended(self, message: ReplyEnded) -> None:
+    def _on_reply_ended(self, message: "messages.ReplyEnded") -> None:
         if self.turns.is_current(message.request_id):
             self.replies.on_ended(message)
 
-    @on(ReplyRefused)
-    def _on_reply_refused(self, message: ReplyRefused) -> None:
+    def _on_reply_refused(self, message: "messages.ReplyRefused") -> None:
         if self.turns.is_current(message.request_id):
             self.replies.on_refused(message)
 
-    @on(Inspected)
-    def _on_inspected(self, message: Inspected) -> None:
+    def _on_inspected(self, message: "messages.Inspected") -> None:
         if message.chat_id != self.chat.id:
             return
         self.desk.show_inspection(message.inspection)
 
-    @on(SaveFailed)
-    def _on_save_failed(self, message: SaveFailed) -> None:
+    def _on_text_tokens(self, message: "messages.TextTokens") -> None:
+        self.tokens.on_tokens(message)
+
+    def _on_text_progress(self, message: "messages.TextProgress") -> None:
+        self.tokens.on_progress(message)
+
+    def _on_text_scored(self, message: "messages.TextScored") -> None:
+        self.tokens.on_scored(message)
+
+    def _on_candidates_found(self, message: "messages.CandidatesFound") -> None:
+        self.tokens.on_candidates(message)
+
+    def _on_text_failed(self, message: "messages.TextFailed") -> None:
+        self.tokens.on_failed(message)
+
+    def _on_save_failed(self, message: "messages.SaveFailed") -> None:
         self.status_bar.problem = message.reason
 
-    @on(ChatSaved)
     def _on_chat_saved(self) -> None:
         self.status_bar.problem = ""
 
@@ -506,14 +611,20 @@ class ChatScreen(Screen[None]):
         path = self.chat.conversation.path()
         self.chat_log.set_entries([self.entry(message) for message in path if message is not without])
 
+    def show_entry(self, message: Message) -> bool:
+        """Show a message as it is now, where it is on the shown path; return whether it is."""
+        entry = self.entry(message)
+        try:
+            self.chat_log.update(entry)
+        except KeyError:
+            return False
+        return True
+
     def show_sibling(self, message: Message, step: int) -> None:
-        """Show the alternative before or after a message."""
+        """Show the alternative before or after a message, also while a reply is being written."""
         siblings = self.chat.conversation.siblings(message.id)
         place = siblings.index(message) + step
         if not 0 <= place < len(siblings):
-            return
-        if self.turns.running is not None:
-            self.notify(BUSY, markup=False)
             return
         in_message_mode = self.chat_log.cursor_id is not None
         self.chat.conversation.show(siblings[place].id)
@@ -545,7 +656,7 @@ class ChatScreen(Screen[None]):
         label.display = bool(notes)
         label.update(Content(printable(" · ".join(notes))))
 
-    def show_usage(self, inspection: Inspection) -> None:
+    def show_usage(self, inspection: "Inspection") -> None:
         """Show how full the context is."""
         self.title_bar.context_used = inspection.window.tokens or None
 
@@ -569,6 +680,7 @@ class ChatScreen(Screen[None]):
             model=self.chat.model.name,
             loaded=self.turns.load_share,
             waiting=self.turns.running is not None,
+            to_choose=self._keys["model"].said,
         )
         keys = self._keys
         self.status_bar.keys = (
@@ -585,13 +697,15 @@ class ChatScreen(Screen[None]):
         hint = "" if self.chat.has_messages else MODE_HINTS["message"]
         if hint and self.settings.is_first_run:
             hint += _FIRST_HINT
-        self.prompt.placeholder = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
+        hint = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
+        self.prompt.placeholder = self.settings.config.keys.said(hint)
 
     def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
         keys = self._keys
         if self.chat_log.cursor_id is not None:
             wanted = ("message-edit", "message-copy", "message-reroll", "message-continue", "message-delete")
-            return (*((keys[id_].hint, id_.removeprefix("message-")) for id_ in wanted), ("Esc", "back"))
+            hints = ((keys[id_].hint, id_.removeprefix("message-")) for id_ in wanted)
+            return (*hints, (keys["stop"].hint, "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
         if self.turns.state is ChatState.NO_MODEL:
@@ -601,7 +715,9 @@ class ChatScreen(Screen[None]):
             return ()
         reroll = (keys["reroll"].hint, "re-roll")
         if len(self.chat.conversation.siblings(path[-1].id)) > 1:
-            return (reroll, ("Alt+←→", "alternatives"))
+            before, after = keys["previous-alternative"].hint, keys["next-alternative"].hint
+            is_usual = (before, after) == ("Alt+←", "Alt+→")
+            return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
         return (reroll,)
 
     def entry(self, message: Message) -> ChatEntry:
@@ -610,7 +726,8 @@ class ChatScreen(Screen[None]):
         siblings = conversation.siblings(message.id)
         running = self.turns.running
         streaming = running is not None and running.reply_id == message.id
-        names = {"user": "You", "system": "System", "bot": self.chat.model.name or "Bot"}
+        writer = self.chat.model.name if streaming else message.author
+        names = {"user": "You", "system": "System", "bot": writer or "Bot"}
         to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
         note = ending(
             message,
@@ -618,6 +735,7 @@ class ChatScreen(Screen[None]):
             is_last=message.id == conversation.head,
             to_continue=to_continue,
             to_reroll=to_reroll,
+            has_room=self.turns.has_room,
         )
         return ChatEntry(
             id=message.id,

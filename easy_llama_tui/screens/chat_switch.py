@@ -12,7 +12,7 @@ from easy_llama_tui.chats.conversation import ConversationError
 from easy_llama_tui.chats.session import ModelReference, SessionError
 from easy_llama_tui.chats.session_trash import DeletedChat
 from easy_llama_tui.replies.engine import OWN_FORMAT, LoadOptions
-from easy_llama_tui.replies.messages import Figures
+from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.wording import ChatState
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class ChatSwitch:
             return
         if not screen.settings.catalog.knows(chat.format):
             screen.notify(
-                f"The chat's format {chat.format!r} is not known: the model's own is used. F2 lists others.",
+                f"The chat's format {chat.format!r} is not known: the model's own is used. "
+                f"{screen.settings.config.keys.said('{format} lists others.')}",
                 severity="warning",
                 timeout=10,
                 markup=False,

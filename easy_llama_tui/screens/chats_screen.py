@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
@@ -23,13 +23,14 @@ from easy_llama_tui.chats.session import Session, SessionError
 from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.chats.session_trash import DeletedChat
 from easy_llama_tui.chats.transcript import Transcript
+from easy_llama_tui.preferences.panel_keys import CHATS_KEYS
 from easy_llama_tui.screens.chat_actions import ChatActions, session_with_defaults
 from easy_llama_tui.screens.chat_rows import row_of, with_found, with_title_match
 from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.pick_screen import PickScreen
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatList, ChatRow
-from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
+from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -39,16 +40,16 @@ _TYPING_SECONDS: Final = 0.08
 _BATCH_SECONDS: Final = 0.05
 """How long found chats are gathered before they are shown."""
 
-_KEYS: Final = (
+_HINTS: Final = (
     KeyHint("Enter", "open", "choose"),
-    KeyHint("F2", "rename", "rename"),
-    KeyHint("F6", "duplicate", "duplicate"),
-    KeyHint("F7", "export", "export"),
-    KeyHint("F8", "import", "import"),
-    KeyHint("F9", "delete", "delete"),
+    KeyHint("{chats-rename}", "rename", "rename"),
+    KeyHint("{chats-duplicate}", "duplicate", "duplicate"),
+    KeyHint("{chats-export}", "export", "export"),
+    KeyHint("{chats-import}", "import", "import"),
+    KeyHint("{chats-delete}", "delete", "delete"),
 )
-_UNDO: Final = KeyHint("Ctrl+Z", "undo delete", "undo_delete")
-_CLOSE: Final = KeyHint("Esc", "back", "close")
+_UNDO: Final = KeyHint("{chats-undo}", "undo delete", "undo_delete")
+_CLOSE: Final = KeyHint("{pick-close}", "back", "close")
 
 
 @dataclass
@@ -67,15 +68,7 @@ class ChatsScreen(PickScreen[str]):
     is done even where the screen is closed meanwhile.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+o", "close", "Close the list of chats", id="chats-close", show=False),
-        Binding("f2", "rename", "Rename the chat", id="chats-rename", show=False),
-        Binding("f6", "duplicate", "Duplicate the chat", id="chats-duplicate", show=False),
-        Binding("f7", "export", "Export the chat", id="chats-export", show=False),
-        Binding("f8", "import", "Import a chat", id="chats-import", show=False),
-        Binding("f9", "delete", "Delete the chat", id="chats-delete", show=False),
-        Binding("ctrl+z", "undo_delete", "Bring back the chat deleted last", id="chats-undo", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHATS_KEYS]
     DEFAULT_CSS = """
     ChatsScreen #chats {
         width: 100%;
@@ -294,7 +287,7 @@ class ChatsScreen(PickScreen[str]):
         self._show_count()
 
     def _show_count(self) -> None:
-        count, query = self.chat_list.n_rows, self.query_text
+        count, query = len(self.chat_list.chat_rows), self.query_text
         if self._chats is None:
             return
         if not query:
@@ -309,8 +302,9 @@ class ChatsScreen(PickScreen[str]):
 
     def show_keys(self) -> None:
         """Show what can be done now."""
-        keys = (*_KEYS, _UNDO, _CLOSE) if self._deleted else (*_KEYS, _CLOSE)
-        self.query_one(KeyHints).show_hints(keys)
+        hints = (*_HINTS, _UNDO, _CLOSE) if self._deleted else (*_HINTS, _CLOSE)
+        said = keys_of(self).said
+        self.query_one(KeyHints).show_hints([hint._replace(key=said(hint.key)) for hint in hints])
 
     # What the person does
 
@@ -366,8 +360,8 @@ class ChatsScreen(PickScreen[str]):
         self.notify(told, severity="warning", timeout=10, markup=False)
         return None
 
-    @on(ChatList.Highlighted)
-    def _ignore_move(self, event: ChatList.Highlighted) -> None:
+    @on(ChatList.RowMoved)
+    def _ignore_move(self, event: ChatList.RowMoved) -> None:
         event.stop()
 
     def on_key(self, event: events.Key) -> None:

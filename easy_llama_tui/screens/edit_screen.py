@@ -5,16 +5,17 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from easy_llama.prompt import Role
 from easy_llama_tui.drafts.external_editor import edit_in_editor
+from easy_llama_tui.preferences.panel_keys import EDIT_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import printable
-from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
+from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
 
 _TITLES: Final[dict[Role, str]] = {
     "user": "Edit your message",
@@ -45,12 +46,7 @@ class EditedText(TextArea):
 class EditScreen(Dialog[Edited | None]):
     """Ends with the new text, or with None where it was left or nothing was changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "keep_both", "Keep the new text beside the old", id="edit-keep", show=False),
-        Binding("ctrl+r", "replace", "Put the new text in place of the old", id="edit-replace", show=False),
-        Binding("ctrl+g", "editor", "Edit in your editor", id="edit-editor", show=False),
-        Binding("escape", "leave", "Leave without a change", id="edit-leave", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in EDIT_KEYS]
     DEFAULT_CSS = """
     EditScreen {
         align: center middle;
@@ -116,7 +112,7 @@ class EditScreen(Dialog[Edited | None]):
         """End with the text in place of the old one; where messages followed that, ask once more."""
         if self._is_changed and self._has_text and self._below and self._asked != "replace":
             self._asked = "replace"
-            self._say(f"{self._warning} Ctrl+R again changes it anyway.")
+            self._say(f"{self._warning} {keys_of(self).said('{edit-replace}')} again changes it anyway.")
         else:
             self._end(in_place=True)
 
@@ -124,7 +120,7 @@ class EditScreen(Dialog[Edited | None]):
         """End without a change; where there is one, ask once more."""
         if self._is_changed and self._asked != "leave":
             self._asked = "leave"
-            self._say("Esc again discards the change.")
+            self._say(keys_of(self).said("{edit-leave} again discards the change."))
         else:
             self.dismiss(None)
 
@@ -152,27 +148,28 @@ class EditScreen(Dialog[Edited | None]):
         return f"⚠ {below} written after the old text."
 
     def _hints(self) -> tuple[KeyHint, ...]:
+        said = keys_of(self).said
         if self._role == "user":
             keep = KeyHint(
-                "Ctrl+S",
+                said("{edit-keep}"),
                 "ask this instead (the old one stays beside it)",
                 "keep_both",
                 "ask this instead",
             )
         else:
-            keep = KeyHint("Ctrl+S", "keep both", "keep_both")
+            keep = KeyHint(said("{edit-keep}"), "keep both", "keep_both")
         return (
             keep,
-            KeyHint("Ctrl+R", "change in place", "replace"),
-            KeyHint("Ctrl+G", "your editor", "editor"),
-            KeyHint("Esc", "back", "leave"),
+            KeyHint(said("{edit-replace}"), "change in place", "replace"),
+            KeyHint(said("{edit-editor}"), "your editor", "editor"),
+            KeyHint(said("{edit-leave}"), "back", "leave"),
         )
 
     def _end(self, *, in_place: bool) -> None:
         if not self._is_changed:
             self.dismiss(None)
         elif not self._has_text:
-            self._say("A message needs a text. Esc leaves it as it was.")
+            self._say(keys_of(self).said("A message needs a text. {edit-leave} leaves it as it was."))
         else:
             self.dismiss(Edited(self.query_one(EditedText).text, in_place))
 

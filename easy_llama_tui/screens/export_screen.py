@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -14,9 +14,10 @@ from textual.widgets import Input, Static
 from easy_llama_tui.chats.chat_exchange import FORMATS, ExchangeFormat, file_name, format_for
 from easy_llama_tui.chats.session import SessionError
 from easy_llama_tui.drafts.path_suggester import PathSuggester, path_from
+from easy_llama_tui.preferences.panel_keys import EXPORT_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import printable
-from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
+from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,7 @@ class ExportScreen(Dialog[Export | None]):
     The suffix of the path says the format, and choosing a format changes the suffix.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "close", "Close", id="export-close", show=False),
-        Binding("up", "format(-1)", "Take the format before", id="export-format-before", show=False),
-        Binding("down", "format(1)", "Take the next format", id="export-format-next", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in EXPORT_KEYS]
     DEFAULT_CSS = """
     ExportScreen {
         align: center middle;
@@ -98,11 +95,13 @@ class ExportScreen(Dialog[Export | None]):
             yield Static(id="export-formats", markup=False)
             yield Input(printable(self._typed), suggester=PathSuggester(self._folder))
             yield Static(id="export-problem", markup=False)
+            said = keys_of(self).said
+            step = said("{export-format-before}{export-format-next}")
             yield KeyHints(
                 (
                     KeyHint("Enter", "export", "accept"),
-                    KeyHint("↑↓", "format", "format(1)"),
-                    KeyHint("Esc", "back", "close"),
+                    KeyHint(step, "format", "format(1)"),
+                    KeyHint(said("{export-close}"), "back", "close"),
                 )
             )
 
@@ -130,7 +129,7 @@ class ExportScreen(Dialog[Export | None]):
         """End with the path; where a file is there already, ask once more."""
         typed = self.query_one(Input).value.strip()
         if not typed:
-            self._say("Type the name of a file, or leave with Esc.")
+            self._say(keys_of(self).said("Type the name of a file, or leave with {export-close}."))
             return
         path = path_from(typed, self._folder)
         try:

@@ -19,12 +19,15 @@ class FileThread:
     def __init__(self, screen: Screen[Any]) -> None:
         self._screen = screen
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._is_closed = False
+        self._is_closed = False
 
     @property
     def has_screen(self) -> bool:
         """Whether the screen is there: it takes a while to be taken apart after it is closed."""
         app = self._screen.app
-        return app.is_running and self._screen in app.screen_stack
+        # What is told may lead to more work, which is not taken any more.
+        return not self._is_closed and app.is_running and self._screen in app.screen_stack
 
     def do(
         self,
@@ -45,6 +48,8 @@ class FileThread:
 
     def close(self, *, wait: bool = False) -> None:
         """Take no more; what was given is still done."""
+        self._is_closed = True
+        self._is_closed = True
         self._thread.shutdown(wait=wait)
 
     def warn(self, error: SessionError) -> None:

@@ -5,12 +5,14 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from easy_llama_tui.preferences.keymap import NOTES, Key, KeyBindings
+from easy_llama_tui.preferences.key import Key
+from easy_llama_tui.preferences.keymap import NOTES, KeyBindings
+from easy_llama_tui.preferences.panel_keys import HELP_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import cells, wrap
 
@@ -20,6 +22,23 @@ _HEADINGS = {
     "app": "Everywhere",
     "messages": "Among the messages (↑ in an empty prompt)",
     "log": "In the chat's text",
+    "rows": "In the lists of panels",
+    "format": "The panel of formats",
+    "preview": "The preview of the prompt",
+    "sampler": "The panel of the sampler",
+    "candidates": "The panel of candidates",
+    "context": "The panel of the context",
+    "pick": "Lists of models, chats and colours",
+    "models": "The list of models",
+    "chats": "The list of chats",
+    "chat_rows": "The chats, reached with Tab",
+    "tree": "The tree of a chat",
+    "making": "How a reply was made",
+    "tokens": "Inspecting tokens",
+    "token_text": "The text of the tokens",
+    "edit": "Editing a message",
+    "export": "Exporting a chat",
+    "name": "Where a name is asked for",
 }
 """What the help calls the places where keys work, in its order."""
 _GAP = 2
@@ -32,9 +51,7 @@ _INDENT = 4
 class HelpScreen(Dialog[None]):
     """Lists every key and what it does."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close the help", id="help-close", show=False)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in HELP_KEYS]
 
     def __init__(self, keys: KeyBindings) -> None:
         """Show these keys."""
@@ -45,7 +62,7 @@ class HelpScreen(Dialog[None]):
         """Show the keys in one column that scrolls."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Keys"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = Content(self._keys.said("{help-close} closes"))
             yield _Listing(self._keys, id="help-keys")
 
 

@@ -1,9 +1,13 @@
 """What can be done with one message of the chat."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from easy_llama_tui.chats.conversation import ConversationError, Message, Removed
+from easy_llama_tui.chats.making_words import making_words
+from easy_llama_tui.chats.tree import Tree, tree_of
 from easy_llama_tui.clipboard import copy_text
+from easy_llama_tui.screens.reply_desk import BUSY
 
 if TYPE_CHECKING:
     from easy_llama_tui.screens.chat_screen import ChatScreen
@@ -15,12 +19,13 @@ class MessageActions:
 
     def __init__(self, screen: "ChatScreen") -> None:
         self._screen = screen
-        self._removed: list[Removed] = []
+        self._before: list[Removed | Message] = []
+        """What undoes the deletions and the changes in place, the last one last."""
         self._copied_block: tuple[str, int] = ("", 0)
 
     def forget(self) -> None:
-        """Forget what was deleted: another chat is open."""
-        self._removed.clear()
+        """Forget what was deleted and changed: another chat is open."""
+        self._before.clear()
 
     def do(self, action: str, message_id: str) -> None:
         """Do what a key of the message mode says."""
@@ -40,12 +45,18 @@ class MessageActions:
                 self.undo_delete()
             case "previous" | "next":
                 screen.show_sibling(message, -1 if action == "previous" else 1)
+            case "making":
+                self._show_making(message)
+            case "tokens":
+                screen.tokens.look_at(message)
+            case "tree":
+                self.show_tree(message_id)
             case _ if screen.turns.running is not None:
-                screen.notify("The reply is not finished: Esc stops it.", markup=False)
+                screen.tell(BUSY)
             case "edit":
                 self._edit(message)
             case "delete":
-                self._delete(message)
+                self.delete(message_id)
             case "branch":
                 self._branch(message)
             case "reroll":
@@ -62,20 +73,26 @@ class MessageActions:
         screen.chat_changed()
 
     def undo_delete(self) -> None:
-        """Bring back what was deleted last."""
+        """Bring back what was deleted, or changed in place, last."""
         screen = self._screen
-        if not self._removed:
-            screen.notify("No message was deleted in this chat since it was opened.", markup=False)
+        if not self._before:
+            screen.notify("No message was deleted or changed in this chat since it was opened.", markup=False)
             return
         if screen.turns.running is not None:
-            screen.notify("The reply is not finished: Esc stops it.", markup=False)
+            screen.tell(BUSY)
             return
         try:
-            screen.chat.conversation.put_back(self._removed[-1])
+            before = self._before[-1]
+            if isinstance(before, Message):
+                screen.chat.conversation.restore(before)
+            else:
+                screen.chat.conversation.put_back(before)
         except ConversationError:
-            screen.notify("What it followed was deleted too; bring that back first.", markup=False)
+            # Not in the way of what was deleted before it.
+            self._before.insert(0, self._before.pop())
+            screen.notify("That cannot be brought back: what it followed is gone.", markup=False)
             return
-        self._removed.pop()
+        self._before.pop()
         screen.show_path()
         screen.chat_changed()
 
@@ -115,31 +132,96 @@ class MessageActions:
         screen = self._screen
         conversation = screen.chat.conversation
         if result.in_place:
-            finish = message.finish if message.role == "bot" else None
-            conversation.update(message.id, content=result.text, finish=finish)
+            is_reply = message.role == "bot"
+            self._before.append(message)
+            conversation.update(
+                message.id,
+                content=result.text,
+                finish=message.finish if is_reply else None,
+                ids=message.ids,
+                edited=is_reply or None,
+            )
             screen.show_path()
             screen.chat_changed()
+            screen.tell("Changed in place. {message-undo} here, or /undo, brings the old text back.")
             return
         new = conversation.add_alternative(message.id, result.text)
         if new.role == "bot":
-            conversation.update(new.id, content=result.text, finish="stop")
+            edited = replace(message, id=new.id, created=new.created, content=result.text)
+            conversation.restore(replace(edited, finish="stop", edited=True))
         screen.show_path()
         screen.chat_changed()
+        screen.tell("The new text stands beside the old one: {previous-alternative} at it shows that.")
         if new.role == "user":
             screen.replies.answer()
-        else:
-            screen.notify("The edited reply stands beside the old one: Alt+← shows that.", markup=False)
 
-    def _delete(self, message: Message) -> None:
+    def delete(self, message_id: str) -> None:
+        """Delete a message and all below it, unless a reply is being written."""
         screen = self._screen
-        removed = screen.chat.conversation.remove(message.id)
-        self._removed.append(removed)
+        if screen.turns.running is not None:
+            screen.tell(BUSY)
+            return
+        removed = screen.chat.conversation.remove(message_id)
+        self._before.append(removed)
         screen.show_path()
         screen.chat_changed()
         count = len(removed.messages)
         what = "1 message" if count == 1 else f"{count:,} messages"
         them = "it" if count == 1 else "them"
-        screen.notify(f"Deleted {what}. u here, or /undo, brings {them} back.", markup=False)
+        screen.tell(f"Deleted {what}. {{message-undo}} here, or /undo, brings {them} back.")
+
+    def _show_making(self, message: Message) -> None:
+        """Show how a reply was made, and make it again where the person wants that."""
+        from easy_llama_tui.screens.making_screen import MakingScreen
+
+        screen = self._screen
+        if message.role != "bot":
+            screen.notify("No model made this message: only replies have figures.", markup=False)
+            return
+        chat = screen.chat
+
+        def closed(answer: str | None) -> None:
+            if answer == "again" and chat is screen.chat and message in chat.conversation.messages:
+                screen.replies.repeat(message)
+
+        words = making_words(message, screen.turns.recipe_now(chat))
+        screen.app.push_screen(MakingScreen(words), closed)
+
+    def show_tree(self, message_id: str | None = None) -> None:
+        """Show the whole tree, with the cursor on a message or on the shown end."""
+        from easy_llama_tui.screens.tree_screen import TreeScreen, TreeWork
+
+        screen = self._screen
+        chat = screen.chat
+        if not chat.conversation.messages:
+            screen.notify("There are no messages yet.", markup=False)
+            return
+
+        def look() -> Tree:
+            running = screen.turns.running
+            return tree_of(chat.conversation, running.reply_id if running is not None else None)
+
+        work = TreeWork(look, self._name_branch, self.delete, self.undo_delete)
+        screen.app.push_screen(TreeScreen(work, message_id), lambda to: self.go_to(to) if to else None)
+
+    def go_to(self, message_id: str) -> None:
+        """Show the branch in which a message stands, and mark the message."""
+        screen = self._screen
+        try:
+            screen.chat.conversation.show(message_id)
+        except ConversationError:
+            return
+        screen.show_path()
+        screen.chat_log.enter_message_mode(message_id)
+        screen.chat_changed()
+
+    def _name_branch(self, message_id: str, name: str) -> None:
+        try:
+            self._screen.chat.conversation.name_branch(message_id, name)
+        except ConversationError:
+            self._screen.notify("The message is not there any more.", markup=False)
+            return
+        self._screen.chat_changed()
 
     def _branch(self, message: Message) -> None:
         screen = self._screen

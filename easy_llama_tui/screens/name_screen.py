@@ -5,22 +5,21 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from easy_llama_tui.preferences.panel_keys import NAME_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import printable
-from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints
+from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
 
 
 class NameScreen(Dialog[str | None]):
     """Ends with the line that was typed, without spaces around it, or with None where it was closed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "close", "Close", id="name-close", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in NAME_KEYS]
     DEFAULT_CSS = """
     NameScreen {
         align: center middle;
@@ -113,12 +112,13 @@ class NameScreen(Dialog[str | None]):
 
     def _hints(self) -> tuple[KeyHint, ...]:
         completion = (KeyHint("→", "complete", "complete"),) if self._suggester else ()
-        return (KeyHint("Enter", self._accept, "accept"), *completion, KeyHint("Esc", "back", "close"))
+        close = KeyHint(keys_of(self).said("{name-close}"), "back", "close")
+        return (KeyHint("Enter", self._accept, "accept"), *completion, close)
 
     def action_accept(self) -> None:
         """End with the line, where there is one and nothing speaks against it."""
         text = self.query_one(Input).value.strip()
-        problem = "Type something, or leave with Esc." if not text else ""
+        problem = keys_of(self).said("Type something, or leave with {name-close}.") if not text else ""
         if not problem and self._check is not None:
             problem = self._check(text)
         if problem:

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from rich.style import Style
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.command import Command as Row
 from textual.command import CommandList, CommandPalette, Hit
 from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from easy_llama_tui.preferences.panel_keys import PALETTE_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.screens.pick_screen import match_score
 from easy_llama_tui.text.display_text import cells, wrap
@@ -45,9 +46,7 @@ class Palette(CommandPalette, Dialog[None]):
     Here the rows are there at once, and one is chosen once.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "escape", "Close the list of commands", id="palette-close", show=False)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in PALETTE_KEYS]
     DEFAULT_CSS = """
     Palette > Vertical {
         margin-top: 1;

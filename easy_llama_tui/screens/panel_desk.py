@@ -13,17 +13,15 @@ from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.session import title_from
 from easy_llama_tui.drafts.attachments import expand
 from easy_llama_tui.replies.engine import OWN_FORMAT
-from easy_llama_tui.replies.inspection import Inspection, InspectionRequest
+from easy_llama_tui.replies.inspection import DRAFT, Inspection, InspectionRequest
 from easy_llama_tui.samplers.sampler_presets import PresetError, delete_preset, save_preset
-from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
-from easy_llama_tui.widgets.context_panel import ContextPanel, MessageLine
-from easy_llama_tui.widgets.format_panel import FormatChoice, FormatPanel
-from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 from easy_llama_tui.widgets.side_panel import SidePanel
 
 if TYPE_CHECKING:
     from easy_llama.samplers import SamplerSettings
     from easy_llama_tui.screens.chat_screen import ChatScreen
+    from easy_llama_tui.widgets.context_panel import MessageLine
+    from easy_llama_tui.widgets.format_panel import FormatChoice
 
 LOOK_AFTER = 0.2
 """Seconds from the last change of the draft to a look at it."""
@@ -44,7 +42,7 @@ class PanelDesk:
         """What the next prompt is made of, as far as it was looked at."""
 
     @property
-    def _panel(self) -> SidePanel:
+    def _side(self) -> SidePanel:
         return self._screen.query_one(SidePanel)
 
     @property
@@ -103,24 +101,46 @@ class PanelDesk:
             screen.set_window(inspection.window)
             screen.show_usage(inspection)
             screen.show_attached(inspection.draft)
-        if panel := self._panel.panel(FormatPanel):
-            panel.show_inspection(inspection)
-        if context_panel := self._panel.panel(ContextPanel):
+            if inspection.can_continue != screen.turns.has_room:
+                screen.turns.has_room = inspection.can_continue
+                screen.refresh_entries()
+        if format_panel := self._side.format_panel:
+            format_panel.show_inspection(inspection)
+        if context_panel := self._side.context_panel:
             context_panel.show_inspection(inspection, self._message_lines())
-        self._show_distribution(inspection.distribution, inspection.after, live=False)
+        why = inspection.error or self._no_room_words(inspection)
+        self._show_distribution(inspection.distribution, inspection.after, live=False, why=why)
 
     def show_candidates(self, distribution: Distribution) -> None:
         """Show what could come next in the reply that is being written."""
         text = self._screen.replies.running_text()
         self._show_distribution(distribution, text[-_AFTER_LENGTH:], live=True)
 
-    def _show_distribution(self, distribution: Distribution | None, after: str, *, live: bool) -> None:
-        if panel := self._panel.panel(CandidatesPanel):
-            panel.show_distribution(distribution, after, live)
-        if sampler_panel := self._panel.panel(SamplerPanel):
+    def _no_room_words(self, inspection: Inspection) -> str:
+        """Return what to do where no token could follow; "" where one could."""
+        model = self._screen.turns.model
+        is_full = model is not None and inspection.window.tokens >= model.context_length
+        if inspection.window.fits and not is_full:
+            return ""
+        others = "Another policy" if self._screen.chat.policy is Policy.STOP else "Unpinning messages"
+        return self._screen.settings.config.keys.said(
+            f"The context is full: nothing can follow. {others} in {{context}} makes room, "
+            "{new} begins a new chat."
+        )
+
+    def _show_distribution(
+        self, distribution: Distribution | None, after: str, *, live: bool, why: str = ""
+    ) -> None:
+        if candidates_panel := self._side.candidates_panel:
+            candidates_panel.show_distribution(distribution, after, live, why=why)
+        if sampler_panel := self._side.sampler_panel:
             sampler_panel.show_distribution(distribution)
 
-    def _message_lines(self) -> tuple[MessageLine, ...]:
+    # The lines of a panel are of its module, which is not loaded before the panel is opened.
+
+    def _message_lines(self) -> "tuple[MessageLine, ...]":
+        from easy_llama_tui.widgets.context_panel import MessageLine
+
         return tuple(
             MessageLine(message.id, message.role, title_from(message.content), message.pinned)
             for message in self._screen.chat.conversation.path()
@@ -139,13 +159,13 @@ class PanelDesk:
     def show_chat(self) -> None:
         """Show the chat's own choices in the open panel."""
         screen, chat = self._screen, self._screen.chat
-        if panel := self._panel.panel(FormatPanel):
-            panel.show_choices(self._format_choices(), chat.format)
-        if sampler_panel := self._panel.panel(SamplerPanel):
+        if format_panel := self._side.format_panel:
+            format_panel.show_choices(self._format_choices(), chat.format)
+        if sampler_panel := self._side.sampler_panel:
             sampler_panel.show_settings(
                 chat.sampler, chat.preset_name, screen.settings.presets, screen.turns.last_seed
             )
-        if context_panel := self._panel.panel(ContextPanel):
+        if context_panel := self._side.context_panel:
             model, figures = screen.turns.model, screen.turns.figures
             context_panel.show_policy(chat.policy)
             context_panel.show_facts(
@@ -154,10 +174,12 @@ class PanelDesk:
                 figures.reused_tokens,
                 figures.read_tokens,
             )
-        if candidates_panel := self._panel.panel(CandidatesPanel):
+        if candidates_panel := self._side.candidates_panel:
             candidates_panel.count = screen.settings.candidates_count
 
-    def _format_choices(self) -> tuple[FormatChoice, ...]:
+    def _format_choices(self) -> "tuple[FormatChoice, ...]":
+        from easy_llama_tui.widgets.format_panel import FormatChoice
+
         catalog, model = self._screen.settings.catalog, self._screen.turns.model
         label = f"the model's own ({model.format_label})" if model else "the model's own"
         return (
@@ -222,6 +244,16 @@ class PanelDesk:
         self._screen.chat.policy = policy
         self._screen.chat_changed()
         self.show_chat()
+
+    def pin(self, message_id: str) -> None:
+        """Pin a message or let it go; the draft is none yet."""
+        if message_id != DRAFT:
+            self._screen.message_actions.pin(message_id)
+
+    def go_to(self, message_id: str) -> None:
+        """Show a message in the chat; the draft is none yet."""
+        if message_id != DRAFT:
+            self._screen.chat_log.enter_message_mode(message_id)
 
     def change_count(self, count: int) -> None:
         """Look at more or fewer candidates."""

@@ -3,12 +3,13 @@
 from typing import ClassVar, TypeVar
 
 from textual import events, on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from easy_llama_tui.models.model_library import matches
+from easy_llama_tui.preferences.panel_keys import PICK_KEYS
 from easy_llama_tui.screens.dialog import Dialog
-from easy_llama_tui.widgets.pick_list import PickList
+from easy_llama_tui.widgets.row_list import RowList
 
 Choice = TypeVar("Choice")
 
@@ -31,15 +32,7 @@ class PickScreen(Dialog[Choice | None]):
     closes the screen.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "close", "Close", id="pick-close", show=False),
-        Binding("up", "move(-1)", "Go to the row above", id="pick-up", show=False),
-        Binding("down", "move(1)", "Go to the row below", id="pick-down", show=False),
-        Binding("pageup", "move_page(-1)", "Go up a page", id="pick-page-up", show=False),
-        Binding("pagedown", "move_page(1)", "Go down a page", id="pick-page-down", show=False),
-        Binding("ctrl+home", "move_end(-1)", "Go to the first row", id="pick-first", show=False),
-        Binding("ctrl+end", "move_end(1)", "Go to the last row", id="pick-last", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in PICK_KEYS]
     DEFAULT_CSS = """
     PickScreen {
         align: center middle;
@@ -52,6 +45,13 @@ class PickScreen(Dialog[Choice | None]):
         background: $background;
         color: $foreground;
     }
+    PickScreen RowList {
+        height: 1fr;
+    }
+    PickScreen RowList > .row-view--cursor {
+        color: $block-cursor-foreground;
+        background: $block-cursor-background;
+    }
     PickScreen .pick-none {
         height: 1fr;
         padding: 1 1 0 1;
@@ -62,9 +62,9 @@ class PickScreen(Dialog[Choice | None]):
     """
 
     @property
-    def pick_list(self) -> PickList:
+    def pick_list(self) -> RowList:
         """The list."""
-        return self.query_one(PickList)
+        return self.query_one(RowList)
 
     @property
     def query_text(self) -> str:
@@ -77,19 +77,19 @@ class PickScreen(Dialog[Choice | None]):
 
     def action_move(self, rows: int) -> None:
         """Move in the list, or scroll what is shown in its place where it is empty."""
-        self.pick_list.step(rows)
+        self.pick_list.action_move(rows)
         for words in self.query(".pick-none"):
             words.scroll_relative(y=rows, animate=False)
 
     def action_move_page(self, pages: int) -> None:
         """Move in the list by pages."""
-        self.pick_list.step_page(pages)
+        self.pick_list.action_page(pages)
         for words in self.query(".pick-none"):
             words.scroll_relative(y=pages * max(words.size.height - 1, 1), animate=False)
 
     def action_move_end(self, direction: int) -> None:
         """Move to an end of the list."""
-        self.pick_list.step_to_end(direction)
+        self.pick_list.action_move(direction * self.pick_list.row_count)
 
     def action_choose(self) -> None:
         """Choose the highlighted row."""
@@ -104,8 +104,8 @@ class PickScreen(Dialog[Choice | None]):
         event.stop()
         self.choose()
 
-    @on(PickList.Picked)
-    def _choose_clicked(self, event: PickList.Picked) -> None:
+    @on(RowList.RowTaken)
+    def _choose_taken(self, event: RowList.RowTaken) -> None:
         event.stop()
         self.choose()
 

@@ -1,26 +1,35 @@
 """The replies of a chat: how they begin, grow and end."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from easy_llama.prompt import Turn
+from easy_llama.turn import Turn
 from easy_llama_tui.chats.conversation import Finish, Message
 from easy_llama_tui.drafts.attachments import expand
-from easy_llama_tui.replies.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
-from easy_llama_tui.replies.turns import RunningTurn, Turns
+from easy_llama_tui.replies.turns import Fork, RunningTurn, Turns
 from easy_llama_tui.replies.wording import CONTEXT_IS_FULL, ChatState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from easy_llama_tui.chats.making import Making
+    from easy_llama_tui.replies.messages import ReplyEnded, ReplyRefused, ReplyText, WindowFitted
     from easy_llama_tui.screens.chat_screen import ChatScreen
 
-BUSY = "The reply is not finished: Esc stops it."
-NO_MODEL = "There is no model: F3 chooses one."
+BUSY = "The reply is not finished: {stop} stops it."
+"""Why something cannot be done now, for `ChatScreen.tell`."""
+NO_MODEL = "There is no model: {model} chooses one."
+FIGURES_SECONDS = 0.5
+"""The rate and the context's share are shown anew this often: no one reads them for each piece of text."""
 
 
 class ReplyDesk:
     """Has replies written, and keeps what was written, however that ended."""
 
-    def __init__(self, screen: "ChatScreen", turns: Turns) -> None:
+    def __init__(self, screen: ChatScreen, turns: Turns) -> None:
         self._screen = screen
         self._turns = turns
         self._opening = ""
@@ -32,6 +41,7 @@ class ReplyDesk:
         """The replies whose prompt ended inside reasoning, by their ids."""
 
         self.has_unsaved_text = False
+        self._figures_due = 0.0
 
     def forget(self) -> None:
         """Forget what belongs to a chat: another one is open."""
@@ -78,6 +88,24 @@ class ReplyDesk:
         screen.show_path(without=reply)
         self._begin(reply)
 
+    def repeat(self, message: Message) -> None:
+        """Write a reply again beside the one that was made so, with the same settings and the same seed."""
+        if not self.is_free():
+            return
+        making = message.made[0]
+        given = message.ids[: making.given_tokens]
+        fork = Fork(given, making.start, making.recipe.format) if given else None
+        opening = "" if fork is not None else message.content[: making.start]
+        reply = self._screen.chat.conversation.add_alternative(message.id, opening)
+        self._screen.show_path(without=reply)
+        self._begin(reply, again=making, fork=fork)
+
+    def fork(self, message: Message, fork: Fork) -> None:
+        """Write another reply beside this one, which parts from it at a token."""
+        reply = self._screen.chat.conversation.add_alternative(message.id, "")
+        self._screen.show_path(without=reply)
+        self._begin(reply, fork=fork)
+
     def continue_reply(self, message: Message) -> None:
         """Go on with a reply where it ended; what follows it is kept as a branch."""
         screen = self._screen
@@ -88,38 +116,60 @@ class ReplyDesk:
             return
         conversation = screen.chat.conversation
         if conversation.children(message.id):
-            copy = conversation.add_alternative(message.id, message.content)
-            message = conversation.update(copy.id, content=message.content, ids=message.ids)
+            copy = conversation.add_alternative(message.id)
+            message = conversation.restore(replace(message, id=copy.id, created=copy.created, finish=None))
         screen.show_path(without=message)
         self._begin(message, opening=Turn("bot", message.content, message.ids))
 
-    def _begin(self, reply: Message, *, opening: Turn | None = None, asked: str | None = None) -> None:
+    def _begin(
+        self,
+        reply: Message,
+        *,
+        opening: Turn | None = None,
+        asked: str | None = None,
+        again: Making | None = None,
+        fork: Fork | None = None,
+    ) -> None:
         screen = self._screen
         is_continued = opening is not None
         if opening is None and reply.content:
             opening = Turn("bot", reply.content)
         self._opening = ""
         self._error_before = self.errors.pop(reply.id, "")
-        self._turns.begin(screen.chat, reply, opening=opening, is_continued=is_continued, asked=asked)
+        self._turns.begin(
+            screen.chat,
+            reply,
+            opening=opening,
+            is_continued=is_continued,
+            asked=asked,
+            again=again,
+            fork=fork,
+        )
         reply = screen.chat.conversation.update(reply.id, content=reply.content)
         screen.chat_log.append(screen.entry(reply))
         screen.chat_log.scroll_to_end_now()
+        if screen.chat_log.cursor_id is not None:
+            screen.chat_log.enter_message_mode(reply.id)
         if self._turns.state is ChatState.LOADING:
             screen.save()  # else once it is known to fit, which is in a moment: see on_window
         screen.show_state()
         screen.show_placeholder()
 
-    def end_turn(self, finish: Finish, text: str, ids: tuple[int, ...], error: str) -> None:
-        """End the turn, however it ended: keep the text, go idle, save."""
+    def end_turn(
+        self, finish: Finish, text: str, ids: tuple[int, ...], error: str, ended: ReplyEnded | None = None
+    ) -> None:
+        """End the turn, however it ended: keep the text and how it was made, go idle, save."""
         screen = self._screen
         reply = self.running_reply()
+        made = self._turns.making_so_far(ended)
         self._turns.end()
         reply = screen.chat.conversation.update(
-            reply.id, content=reply.content + text, finish=finish, ids=ids
+            reply.id, content=reply.content + text, finish=finish, ids=ids, made=made
         )
         if error:
             self.errors[reply.id] = error
-        screen.chat_log.update(screen.entry(reply))
+        if not screen.show_entry(reply) and ended is not None:
+            screen.notify("The reply in the other branch has ended.", markup=False)
         screen.save()
         self._go_on()
 
@@ -203,9 +253,9 @@ class ReplyDesk:
         """Return whether a reply can be begun, and say why not."""
         screen = self._screen
         if self._turns.running is not None:
-            screen.notify(BUSY, markup=False)
+            screen.tell(BUSY)
         elif self._turns.state is ChatState.NO_MODEL:
-            screen.notify(NO_MODEL, markup=False)
+            screen.tell(NO_MODEL)
         else:
             return True
         return False
@@ -213,12 +263,15 @@ class ReplyDesk:
     # What the engine says
 
     def on_window(self, message: WindowFitted) -> None:
-        """Save what was asked, now that it fits, and note how the prompt ends."""
+        """Save what was asked, now that it fits, and note how it is made and how the prompt ends."""
+        reply = self.running_reply()
+        reply = self._screen.chat.conversation.update(
+            reply.id, content=reply.content, ids=reply.ids, made=self._turns.making_so_far()
+        )
         self._screen.save()
         if message.opens_reasoning:
-            reply = self.running_reply()
             self.begun_in_reasoning.add(reply.id)
-            self._screen.chat_log.update(self._screen.entry(reply))
+            self._screen.show_entry(reply)
 
     def on_text(self, message: ReplyText) -> None:
         """Add what was written."""
@@ -229,15 +282,18 @@ class ReplyDesk:
         self.has_unsaved_text = True
         if turns.state is ChatState.READING:
             turns.state = ChatState.GENERATING
-        screen.chat_log.update(screen.entry(reply))
-        screen.show_state()
+            self._figures_due = 0.0
+        screen.show_entry(reply)
+        if (now := monotonic()) >= self._figures_due:
+            self._figures_due = now + FIGURES_SECONDS
+            screen.show_state()
 
     def on_ended(self, message: ReplyEnded) -> None:
         """End the turn."""
         self._turns.figures = message.figures
         self._turns.last_seed = message.seed if message.seed is not None else self._turns.last_seed
         error = message.error or (CONTEXT_IS_FULL if message.context_is_full else "")
-        self.end_turn(message.finish, message.text, message.ids, error)
+        self.end_turn(message.finish, message.text, message.ids, error, message)
 
     def on_refused(self, message: ReplyRefused) -> None:
         """Undo the beginning of the turn."""

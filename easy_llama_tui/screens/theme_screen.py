@@ -7,18 +7,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.markup import escape
 from textual.theme import Theme
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from easy_llama_tui.screens.pick_screen import PickScreen, match_score
 from easy_llama_tui.text.display_text import cells, one_line
+from easy_llama_tui.widgets.key_hints import keys_of
 from easy_llama_tui.widgets.model_row import middle_cut
-from easy_llama_tui.widgets.pick_list import PickList
+from easy_llama_tui.widgets.row_list import Part, RowList
 
 _REST_SECONDS = 0.05
 """How long the highlight rests on a theme before it is put on."""
 _KIND_CELLS = 5
+_INDENT = 2
+"""Cells before a name, for the cursor's sign."""
 _LOW = 24
 """Rows of the terminal below which the sample shows less."""
 
@@ -30,9 +34,8 @@ class ThemeScreen(PickScreen[str]):
     the colours too where the window has room for both.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab,shift+tab", "nothing", "Stay in the list", id="themes-stay", show=False)
-    ]
+    # Nothing that a person does, so nothing to change: there is nowhere else that Tab could go.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "nothing", show=False)]
     DEFAULT_CSS = """
     ThemeScreen {
         align: right middle;
@@ -65,11 +68,10 @@ class ThemeScreen(PickScreen[str]):
         """Show the field, the list, and a sample."""
         with Vertical(id="themes") as box:
             box.border_title = "Colours"
-            box.border_subtitle = (
-                "[@click=screen.choose]Enter keeps[/] · [@click=screen.close]Esc goes back[/]"
-            )
+            back = escape(keys_of(self).said("{pick-close} goes back"))
+            box.border_subtitle = f"[@click=screen.choose]Enter keeps[/] · [@click=screen.close]{back}[/]"
             yield Input(placeholder="Type to find a theme", id="themes-query")
-            yield PickList(self._draw, id="themes-list")
+            yield _ThemeList(id="themes-list")
             yield Static(id="themes-none", classes="pick-none", markup=False)
             yield Static(id="themes-sample", markup=False)
 
@@ -102,8 +104,8 @@ class ThemeScreen(PickScreen[str]):
         event.stop()
         self._filter()
 
-    @on(PickList.Highlighted)
-    def _preview(self, event: PickList.Highlighted) -> None:
+    @on(RowList.RowMoved)
+    def _preview(self, event: RowList.RowMoved) -> None:
         event.stop()
         self._put_on_soon()
 
@@ -118,8 +120,9 @@ class ThemeScreen(PickScreen[str]):
         row = 0
         if not query and self._former in self._names:
             row = self._names.index(self._former)
-        self.pick_list.show_rows(len(self._names), row)
-        self.pick_list.display = bool(self._names)
+        listed = self.query_one(_ThemeList)
+        listed.show_themes(self._names, self._former, row)
+        listed.display = bool(self._names)
         none = self.query_one("#themes-none", Static)
         none.display = not self._names
         none.update(f"None of {len(self.app.available_themes):,} themes matches.")
@@ -145,15 +148,29 @@ class ThemeScreen(PickScreen[str]):
         if self.is_active:  # what was kept stays, whatever key comes late
             self.app.theme = name
 
-    def _draw(self, row: int, width: int, is_highlighted: bool) -> Content:
-        name = self._names[row]
+
+class _ThemeList(RowList, can_focus=False):
+    """The themes that go with what was typed."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._names: list[str] = []
+        self._former = ""
+
+    def show_themes(self, names: list[str], former: str, highlighted: int) -> None:
+        """Show these, of which `former` is the one that is put on again where none is chosen."""
+        self._names, self._former = names, former
+        self.show_rows(len(names), highlighted)
+
+    def draw_row(self, index: int, width: int) -> list[Part]:
+        """Return the name of a theme, and whether it is dark."""
+        name = self._names[index]
         mark = " ●" if name == self._former else ""
         kind = _kind(self.app.available_themes[name])
-        room = max(width - _KIND_CELLS - 2 - len(mark), 1)
+        room = max(width - _INDENT - _KIND_CELLS - 2 - len(mark), 1)
         shown = middle_cut(one_line(name), room)
         space = " " * (room - cells(shown) + 2)
-        quiet = "" if is_highlighted else "$text-muted"
-        return Content.assemble(shown, mark, space, (kind, quiet))
+        return [Part(" " * _INDENT), Part(f"{shown}{mark}{space}"), Part(kind, "muted")]
 
 
 def _kind(theme: Theme) -> str:

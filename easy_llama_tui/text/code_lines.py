@@ -9,7 +9,6 @@ is read once more as a whole when it is complete.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Thread
 from typing import Any
 
 from rich.segment import Segment
@@ -96,15 +95,10 @@ def _lexer(language: str) -> Any:
     return get_lexer_by_name(language, stripnl=False) if language in _languages() else None
 
 
-@lru_cache(maxsize=1)
-def preload_lexers() -> None:
-    """Load the lexers of common languages in a thread, once: one alone can hold up a frame by 30 ms."""
-
-    def load() -> None:
-        for language in _COMMON_LANGUAGES:
-            _lexer(language)
-
-    Thread(target=load, name="preload-lexers", daemon=True).start()
+def load_lexers() -> None:
+    """Load the lexers of common languages: one alone can hold up a frame by 30 ms."""
+    for language in _COMMON_LANGUAGES:
+        _lexer(language)
 
 
 def _pieces(language: str, code: str) -> list[Piece]:

@@ -84,7 +84,8 @@ _CJK = (
 )
 _STICKS = "、。，．・：；？！ー）］｝〕〉》」』】’”…\u0300-\u036f\u3099\u309a\ufe00-\ufe0f\u200d"
 # A place to break is after spaces, and beside an ideograph unless punctuation closes on it.
-_WORD = re.compile(f"(?:[{_CJK}][{_STICKS}]*|[^ \u3000{_CJK}]+) *\u3000*|[ \u3000]+")
+# `re` compiles it at its first use: for the first picture, that would take too long.
+_WORD = f"(?:[{_CJK}][{_STICKS}]*|[^ \u3000{_CJK}]+) *\u3000*|[ \u3000]+"
 
 
 def cells(text: str) -> int:
@@ -123,7 +124,7 @@ def _rows_of_paragraph(text: str, offset: int, width: int, joint: str) -> Iterat
         yield _Row(offset, offset + len(text), joint)
         return
     start, used = 0, 0
-    for match in _WORD.finditer(text):
+    for match in re.finditer(_WORD, text):
         word = match[0].rstrip(" \u3000")
         size = cells(word)
         if used + size > width:

@@ -2,20 +2,23 @@
 
 CommonMark decides the block structure line by line: once a later block has begun on a complete line, the
 blocks before it can no longer change. So those are rendered once and kept, and only the source from the
-start of the last such block is read again when text arrives. Of that, paragraphs whose text is the same as
-before are taken from a cache, because reading the inside of a paragraph is what takes time.
+start of the last such block is read again when text arrives. The same holds for the items of a list, which
+can be long. Of what is read again, paragraphs whose text is the same as before are taken from a cache,
+because reading the inside of a paragraph is what takes time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
 
-from easy_llama_tui.text.code_lines import CodeLines
+from easy_llama_tui.text.code_lines import CodeLines, load_lexers
 from easy_llama_tui.text.display_text import TAB_SIZE, Line, Run, wrap
 from easy_llama_tui.text.markdown_inline import MarkdownStyles, inline_runs, markdown_parser
 from easy_llama_tui.text.table_lines import Align, Row, Table, table_lines
@@ -23,9 +26,10 @@ from easy_llama_tui.text.table_lines import Align, Row, Table, table_lines
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-__all__ = ["MarkdownLines", "MarkdownStyles"]
+__all__ = ["MarkdownLines", "MarkdownStyles", "preload"]
 
 _BULLETS = "•◦▪"
+_LISTS = ("bullet_list_open", "ordered_list_open")
 _SET_APART = {"fence", "code_block", "table_open"}
 """Blocks that get a blank line around them even where the source has none."""
 _NARROWEST = 12
@@ -39,6 +43,17 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _T = TypeVar("_T")
 
 
+@lru_cache(maxsize=1)
+def preload() -> None:
+    """Load in a thread, once, what texts are read with: else the first reply waits for it."""
+
+    def load() -> None:
+        markdown_parser()
+        load_lexers()
+
+    Thread(target=load, name="preload-markdown", daemon=True).start()
+
+
 class _Settled(NamedTuple):
     """What can no longer change."""
 
@@ -50,6 +65,22 @@ class _Settled(NamedTuple):
     """The type of the last block."""
     blank: bool = False
     """Whether the source has a blank line at the end."""
+    items: int = 0
+    """How many items it has of the list that goes on after it."""
+    number: int = 0
+    """The number of that list's next item."""
+
+
+class _Part(NamedTuple):
+    """A block that stands in no other, or an item of a list that stands in no other."""
+
+    tokens: Sequence[Token]
+    kind: str
+    """The type of the block."""
+    number: int | None = None
+    """The number of the item, also in a list without numbers; None for other blocks."""
+    items: int = 0
+    """How many items come before it in its list."""
 
 
 class MarkdownLines:
@@ -82,33 +113,33 @@ class MarkdownLines:
     def _render(self, source: str, complete: bool) -> int:
         """Render `source`, the tail or what of it is to be shown."""
         source_lines = source.split("\n")
-        blocks = list(_siblings(self._blocks.parse(source)))
-        # A block that starts on the unfinished last line may yet turn out to belong to the one before.
-        finished = [i for i, block in enumerate(blocks) if _start(block) < len(source_lines) - 1]
         settled, kind = self._settled, self._settled.kind
+        parts = list(_parts(self._blocks.parse(source), settled))
+        finished = [index for index, part in enumerate(parts) if _is_finished(part, source_lines)]
         before = self.lines[settled.lines :]
         lines: list[Line] = []
         self._blocks.begin(source_lines, settled, complete)
-        for index, block in enumerate(blocks):
+        for index, part in enumerate(parts):
             if finished and index == finished[-1]:
-                self._settled = self._settled_before(block, source_lines, len(lines), kind)
-            self._blocks.last = index == len(blocks) - 1
-            if kind and self._blocks.apart(kind, block):
+                self._settled = self._settled_before(part, source_lines, len(lines), kind)
+            self._blocks.last = index == len(parts) - 1
+            if kind and self._blocks.apart(kind, part.tokens):
                 lines.append(Line(()))
-            lines += self._blocks.render(block)
-            kind = block[0].type
+            lines += self._blocks.render(part)
+            kind = part.kind
         return settled.lines + self._replace_lines(settled.lines, before, lines)
 
-    def _settled_before(
-        self, block: Sequence[Token], source_lines: list[str], lines: int, kind: str
-    ) -> _Settled:
-        """Return what is settled when `block` is the first that may change, and cut the tail there."""
-        start = _start(block)
+    def _settled_before(self, part: _Part, source_lines: list[str], lines: int, kind: str) -> _Settled:
+        """Return what is settled when `part` is the first that may change, and cut the tail there."""
+        start = _start(part.tokens)
         if not start:
             return self._settled
         self._tail = self._tail[sum(len(line) + 1 for line in source_lines[:start]) :]
         blank = _is_blank(source_lines[start - 1])
-        return _Settled(self._settled.source + start, self._settled.lines + lines, kind, blank)
+        before = self._settled
+        return _Settled(
+            before.source + start, before.lines + lines, kind, blank, part.items, part.number or 0
+        )
 
     def _replace_lines(self, at: int, before: list[Line], lines: list[Line]) -> int:
         """Put `lines` in place of `before`, and return how many at the start are the same."""
@@ -131,12 +162,46 @@ def _siblings(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
             start = index
 
 
+def _parts(tokens: Sequence[Token], settled: _Settled) -> Iterator[_Part]:
+    """Yield the blocks of a text that goes on after what is settled, and for lists their items."""
+    items, number = settled.items, settled.number
+    for block in _siblings(tokens):
+        kind = block[0].type
+        if kind in _LISTS:
+            if not items:
+                number = _first_number(block)
+            for item in _siblings(block[1:-1]):
+                yield _Part(item, kind, number, items)
+                items, number = items + 1, number + 1
+        else:
+            yield _Part(block, kind)
+        items = 0
+
+
+def _first_number(block: Sequence[Token]) -> int:
+    start = block[0].attrGet("start")
+    return 1 if start is None else int(start)
+
+
 def _start(block: Sequence[Token]) -> int:
     return block[0].map[0] if block[0].map else 0
 
 
+def _is_finished(part: _Part, source_lines: list[str]) -> bool:
+    """Return whether all before the part can no longer change, and the part can be read without it."""
+    start = _start(part.tokens)
+    # What starts on the unfinished last line may yet turn out to belong to the part before; and what is an
+    # item where items came before it may be the head of a table where it comes first.
+    return start < len(source_lines) - 1 and not (part.items and "|" in source_lines[start])
+
+
 def _is_blank(source_line: str) -> bool:
     return not source_line.strip(" \t>")
+
+
+def _mark(kind: str, number: int, depth: int) -> str:
+    """Return what stands before an item of a list."""
+    return f"{number}." if kind == "ordered_list_open" else _BULLETS[depth % len(_BULLETS)]
 
 
 def _prefixed(lines: list[Line], first: Segment, rest: Segment, *, border: bool = False) -> Iterator[Line]:
@@ -186,13 +251,17 @@ class _Blocks:
             return True
         return _is_blank(self._source_lines[start - 1]) if start else self._settled.blank
 
-    def render(self, block: Sequence[Token]) -> list[Line]:
-        """Return the lines of a top-level block."""
+    def render(self, part: _Part) -> list[Line]:
+        """Return the lines of a part."""
+        block = part.tokens
         if any(token.level >= _DEEPEST for token in block):
             # The parser leaves out what is nested deeper still.
             start, end = block[0].map or (0, 0)
             source = "\n".join(self._source_lines[start:end])
             return wrap([(source.expandtabs(TAB_SIZE), self._styles.text)], self._width)
+        if part.number is not None:
+            mark = _mark(part.kind, part.number, 0)
+            return list(self._item(block, mark, self._width, self._styles.text, 0))
         return self._block(block, self._width, self._styles.text, 0)
 
     def _children(self, tokens: Sequence[Token], width: int, base: Style, depth: int) -> list[Line]:
@@ -227,23 +296,21 @@ class _Blocks:
         return wrap([(first.content, base)], width)
 
     def _list(self, block: Sequence[Token], width: int, base: Style, depth: int) -> list[Line]:
-        number = int(block[0].attrGet("start") or 1)
-        ordered = block[0].type == "ordered_list_open"
-        indent = "" if depth or width < _NARROWEST * 2 else "  "
         lines: list[Line] = []
-        for item in _siblings(block[1:-1]):
+        for number, item in enumerate(_siblings(block[1:-1]), _first_number(block)):
             if lines and self.apart("list_item_open", item):
                 lines.append(Line(()))
-            mark = f"{number}." if ordered else _BULLETS[depth % len(_BULLETS)]
-            number += 1
-            room = width - len(indent) - len(mark) - 1
-            if room < _NARROWEST and depth:
-                lines += self._children(item[1:-1], width, base, depth + 1)
-                continue
-            content = self._children(item[1:-1], room, base, depth + 1) or [Line(())]
-            first = Segment(f"{indent}{mark} ", base + self._styles.bullet)
-            lines += _prefixed(content, first, Segment(" " * len(first.text)))
+            lines += self._item(item, _mark(block[0].type, number, depth), width, base, depth)
         return lines
+
+    def _item(self, item: Sequence[Token], mark: str, width: int, base: Style, depth: int) -> Iterable[Line]:
+        indent = "" if depth or width < _NARROWEST * 2 else "  "
+        room = width - len(indent) - len(mark) - 1
+        if room < _NARROWEST and depth:
+            return self._children(item[1:-1], width, base, depth + 1)
+        content = self._children(item[1:-1], room, base, depth + 1) or [Line(())]
+        first = Segment(f"{indent}{mark} ", base + self._styles.bullet)
+        return _prefixed(content, first, Segment(" " * len(first.text)))
 
     def _quote(self, block: Sequence[Token], width: int, base: Style, depth: int) -> list[Line]:
         base = base + self._styles.quote

@@ -79,13 +79,14 @@ _UNSEEN: Final = _Tag("", "")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _ALL: Final = sorted({*_FRAMES, *_OPENINGS, *_CLOSINGS}, key=len, reverse=True)
-_ANY = re.compile("|".join(map(re.escape, _ALL)))
+# `re` compiles this and `_WORD` at their first use: for the first picture, that would take too long.
+_ANY: Final = "|".join(map(re.escape, _ALL))
 _LONGEST = len(_ALL[0])
 _STARTS = frozenset(text[:length] for text in _ALL for length in range(1, len(text)))
 """All beginnings of a tag that is not complete."""
 
 _KANA_AND_HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(f"[{_KANA_AND_HAN}]|\\w[^\\s{_KANA_AND_HAN}]*")
+_WORD: Final = f"[{_KANA_AND_HAN}]|\\w[^\\s{_KANA_AND_HAN}]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ def prompt_opens_reasoning(prompt_end: str) -> bool:
 
 def may_have_reasoning(text: str) -> bool:
     """Tell, quickly, whether there is a tag in `text` at all."""
-    return _ANY.search(text) is not None
+    return re.search(_ANY, text) is not None
 
 
 def _scan(line: str, state: _State, done: list[Part], *, complete: bool) -> bool:
@@ -243,13 +244,14 @@ def _scan(line: str, state: _State, done: list[Part], *, complete: bool) -> bool
     Returns whether a closing tag says that the text began inside the reasoning.
     """
     fence = _FENCE.match(line)
-    if fence and not _ANY.search(line):
+    if fence and not re.search(_ANY, line):
         _scan_fence(fence, state)
         state.part.add(line)
         return False
     code = [] if state.fence else _code_spans(line, complete)
+    any_tag = re.compile(_ANY)
     position = begin = 0
-    while match := _ANY.search(line, position):
+    while match := any_tag.search(line, position):
         position = match.end()
         if any(start <= match.start() < end for start, end in code):
             continue
@@ -355,4 +357,4 @@ def _without_blank_lines(text: str) -> str:
 
 
 def _count_words(text: str) -> int:
-    return len(_WORD.findall(text))
+    return len(re.findall(_WORD, text))

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Resize
 from textual.geometry import clamp
 from textual.message import Message
 
 from easy_llama.events import Candidate, Distribution
-from easy_llama_tui.text.display_text import cells
+from easy_llama_tui.preferences.panel_keys import CANDIDATE_KEYS
+from easy_llama_tui.text.display_text import cells, one_line
 from easy_llama_tui.text.visible_text import ending_of, fitted, visible
 from easy_llama_tui.widgets.probability_bars import DROPPED, full_bar, light_bar, percent, survivors_text
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
@@ -22,7 +26,7 @@ MOST_CANDIDATES = 100
 
 _WIDE = 32
 """From this width on, rows have both numbers."""
-_QUIET = ("Type or generate, and the", "likeliest next tokens appear", "here.")
+_QUIET = "Type or generate, and the likeliest next tokens appear here."
 
 
 class CandidatesPanel(Vertical):
@@ -38,12 +42,7 @@ class CandidatesPanel(Vertical):
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "more(1)", "Show one candidate more", show=False, id="candidates.more"),
-        Binding("minus,underscore", "more(-1)", "Show one candidate less", show=False, id="candidates.less"),
-        Binding("pageup", "more(10)", "Show ten candidates more", show=False, id="candidates.more-10"),
-        Binding("pagedown", "more(-10)", "Show ten candidates less", show=False, id="candidates.less-10"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CANDIDATE_KEYS]
 
     @dataclass
     class CountChanged(Message):
@@ -92,17 +91,29 @@ class CandidatesPanel(Vertical):
         self._count = clamp(count, 1, MOST_CANDIDATES)
         self._show_lines()
 
-    def show_distribution(self, distribution: Distribution | None, after: str, live: bool) -> None:
+    def show_distribution(
+        self, distribution: Distribution | None, after: str, live: bool, *, why: str = ""
+    ) -> None:
         """Show what could come next.
 
         Args:
             distribution: None where it is not known.
             after: the end of the text that it follows.
             live: whether that text is being written now.
+            why: why it is not known, in words for the person; "" where there is nothing to follow yet.
         """
+        before, was_live = self._distribution, self._live
         self._distribution, self._after, self._live = distribution, after, live
-        self._list.show_candidates(distribution.candidates if distribution else None)
-        self._show_lines()
+        self._list.why_none = why
+        if live and was_live and before is not None and distribution is not None:
+            # While a reply is written it comes many times a second: what stays the same is left alone.
+            self._list.change_candidates(distribution.candidates)
+            self._header.refresh()
+            if distribution.survivors != before.survivors:
+                self._footer.refresh()
+        else:
+            self._list.show_candidates(distribution.candidates if distribution else None)
+            self._show_lines()
 
     def focus_first(self) -> None:
         """Focus the candidates."""
@@ -173,25 +184,34 @@ class CandidatesPanel(Vertical):
         return (Content.assemble(*parts),)
 
 
-class _CandidateList(RowList, inherit_bindings=False):
-    """The candidates, a row each. A page up or down is left to the panel."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Go to the candidate above", show=False, id="candidates.up"),
-        Binding("down,j", "move(1)", "Go to the candidate below", show=False, id="candidates.down"),
-        Binding("home", "first", "Go to the likeliest", show=False, id="candidates.first"),
-        Binding("end", "last", "Go to the last", show=False, id="candidates.last"),
-        Binding("enter", "enter", "Take this candidate", show=False, id="candidates.enter"),
-    ]
+class _CandidateList(RowList):
+    """The candidates, a row each."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
         self._candidates: Sequence[Candidate] | None = None
+        self.why_none = ""
+        """What is said where there are none; "" says what they would be."""
 
     def show_candidates(self, candidates: Sequence[Candidate] | None) -> None:
-        """Show these, or that there are none yet."""
+        """Show these, or why there are none."""
         self._candidates = candidates
-        self.rows_changed(len(_QUIET) if candidates is None else len(candidates))
+        self.rows_changed(len(self._quiet_rows()) if candidates is None else len(candidates))
+
+    def change_candidates(self, candidates: Sequence[Candidate]) -> None:
+        """Show these in place of others, and draw only the rows that differ."""
+        pairs = enumerate(zip_longest(self._candidates or (), candidates))
+        changed = [row for row, (old, new) in pairs if old != new]
+        self._candidates = candidates
+        self.rows_changed(len(candidates), changed)
+
+    def on_resize(self, event: Resize) -> None:
+        """Break the words anew that stand where there are no candidates."""
+        if self._candidates is None:
+            self.show_candidates(None)
+
+    def _quiet_rows(self) -> list[str]:
+        return wrap(one_line(self.why_none or _QUIET), max(self.row_width - 2, 1))
 
     def candidate(self, row: int) -> Candidate | None:
         """Return the candidate in a row."""
@@ -205,7 +225,8 @@ class _CandidateList(RowList, inherit_bindings=False):
         """Return a candidate: its text, its probability before the samplers, and the one after."""
         candidate = self.candidate(index)
         if candidate is None:
-            return [Part(f" {_QUIET[index]}" if self._candidates is None else "", "muted")]
+            rows = self._quiet_rows() if self._candidates is None else []
+            return [Part(f" {rows[index]}" if index < len(rows) else "", "muted")]
         dropped = candidate.after <= 0
         room = width - 2
         text = clamp(room // 4, 6, 16)

@@ -9,7 +9,7 @@ from textual.events import Blur, Key
 from textual.message import Message
 
 from easy_llama_tui.preferences.keymap import LOG_KEYS, MESSAGE_KEYS
-from easy_llama_tui.widgets.chat_styles import CHAT_CSS, COMPONENT_CLASSES
+from easy_llama_tui.widgets.chat_styles import CHAT_CSS
 from easy_llama_tui.widgets.message_cursor import nearest_seen, step, view_of
 from easy_llama_tui.widgets.message_scroll import Anchor, MessageScroll
 from easy_llama_tui.widgets.message_view import ChatEntry
@@ -25,7 +25,6 @@ class ChatLog(MessageScroll):
     say what is to be done with it. What that is, the log does not know: it posts `MessageKeyPressed`.
     """
 
-    COMPONENT_CLASSES = COMPONENT_CLASSES
     DEFAULT_CSS = CHAT_CSS
 
     # The same keys scroll, or go from message to message: `check_action` tells which.

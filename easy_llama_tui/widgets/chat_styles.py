@@ -1,50 +1,51 @@
-"""How messages look: component classes that a stylesheet can change, and the styles made from them.
+"""How messages look.
 
 Every colour is a variable of the theme. What tells roles, headings or code apart is never colour alone.
+These are no component classes: Textual would match each with all rules whenever the focus changes.
 """
 
 from rich.style import Style
+from textual.style import Style as VisualStyle
 from textual.widget import Widget
 
 from easy_llama_tui.text.code_lines import CodeStyles
 from easy_llama_tui.text.markdown_inline import MarkdownStyles
 from easy_llama_tui.widgets.message_view import ChatStyles
 
-_CSS = {
-    "text": "color: $foreground;",
-    "user-name": "color: $secondary; text-style: bold;",
-    "bot-name": "color: $primary; text-style: bold;",
-    "system-name": "color: $text-muted; text-style: bold;",
-    "system-text": "color: $text-muted;",
-    "counter": "color: $text-muted;",
-    "note": "color: $text-muted;",
-    "note-bar": "color: $secondary;",
-    "outside": "color: $outside;",
-    "pinned": "color: $pinned; text-style: bold;",
-    "selected": "color: $primary; text-style: bold;",
-    "reasoning": "color: $text-muted;",
-    "unseen": "color: $primary; background: $panel; text-style: bold;",
-    "heading": "text-style: bold underline;",
-    "subheading": "text-style: bold;",
-    "strong": "text-style: bold;",
-    "emphasis": "text-style: italic;",
-    "strike": "text-style: strike;",
-    "inline-code": "color: $accent; background: $surface;",
-    "link": "text-style: underline;",
-    "url": "color: $text-muted;",
-    "bullet": "color: $primary;",
-    "quote": "color: $text-muted;",
-    "line": "color: $foreground 30%;",
-    "code": "color: $foreground; background: $surface;",
-    "code-comment": "color: $text-muted; background: $surface; text-style: italic;",
-    "code-keyword": "color: $primary; background: $surface;",
-    "code-string": "color: $success; background: $surface;",
-    "code-number": "color: $accent; background: $surface;",
-    "code-name": "color: $secondary; background: $surface;",
-    "code-removed": "color: $error; background: $surface;",
+_STYLES = {
+    "text": "$foreground",
+    "user-name": "bold $secondary",
+    "bot-name": "bold $primary",
+    "system-name": "bold $text-muted",
+    "system-text": "$text-muted",
+    "counter": "$text-muted",
+    "note": "$text-muted",
+    "note-bar": "$secondary",
+    "outside": "$outside",
+    "pinned": "bold $pinned",
+    "selected": "bold $primary",
+    "reasoning": "$text-muted",
+    "unseen": "bold $primary on $panel",
+    "heading": "bold underline",
+    "subheading": "bold",
+    "strong": "bold",
+    "emphasis": "italic",
+    "strike": "strike",
+    "inline-code": "$accent on $surface",
+    "link": "underline",
+    "url": "$text-muted",
+    "bullet": "$primary",
+    "quote": "$text-muted",
+    "line": "$foreground 30%",
+    "code": "$foreground on $surface",
+    "code-comment": "italic $text-muted on $surface",
+    "code-keyword": "$primary on $surface",
+    "code-string": "$success on $surface",
+    "code-number": "$accent on $surface",
+    "code-name": "$secondary on $surface",
+    "code-removed": "$error on $surface",
 }
 
-COMPONENT_CLASSES = {f"chat-log--{name}" for name in _CSS}
 CHAT_CSS = """
 ChatLog {
     background: $background;
@@ -59,14 +60,14 @@ ChatLog {
     scrollbar-background-hover: $background;
     scrollbar-background-active: $background;
 }
-""" + "\n".join(f"ChatLog > .chat-log--{name} {{ {rules} }}" for name, rules in _CSS.items())
+"""
 
 
 def chat_styles(widget: Widget) -> ChatStyles:
-    """Return the styles that the present theme and stylesheets give to `widget`'s component classes."""
+    """Return the styles of messages in `widget`, in the present theme."""
 
     def style(name: str) -> Style:
-        return component_style(widget, f"chat-log--{name}")
+        return chat_style(widget, name)
 
     text = style("text")
     return ChatStyles(
@@ -108,11 +109,21 @@ def chat_styles(widget: Widget) -> ChatStyles:
     )
 
 
-def component_style(widget: Widget, name: str) -> Style:
-    """Return what the rules of a component class say, and nothing that it takes from its parent.
+def chat_style(widget: Widget, name: str) -> Style:
+    """Return the style of a part of messages in `widget`, with nothing but what is said of that part.
 
     So the background shows through, and bold text in a quote keeps the quote's colour.
     """
+    own = widget.app.stylesheet.parse_style(_STYLES[name])
+    full = (VisualStyle(background=widget.background_colors[1]) + own).rich_style
+    return full.without_color + Style(
+        color=full.color if own.foreground is not None else None,
+        bgcolor=full.bgcolor if own.background is not None else None,
+    )
+
+
+def component_style(widget: Widget, name: str) -> Style:
+    """Return what the rules of a component class say, and nothing that it takes from its parent."""
     styles = widget.get_component_styles(name)
     full = styles.rich_style
     has_colour = styles.has_rule("color") or styles.has_rule("auto_color")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize, Show
@@ -13,6 +13,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.preferences.panel_keys import CONTEXT_KEYS
 from easy_llama_tui.replies.inspection import Inspection
 from easy_llama_tui.text.display_text import cells, one_line
 from easy_llama_tui.text.visible_text import fitted
@@ -55,11 +56,7 @@ class ContextPanel(Vertical):
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pin", "Pin the message, or unpin it", show=False, id="context.pin"),
-        Binding("o,right", "step(1)", "Choose what is done when it is full", show=False, id="context.policy"),
-        Binding("left", "step(-1)", "Choose the one before", show=False, id="context.policy-before"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CONTEXT_KEYS]
 
     @dataclass
     class PinToggled(Message):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import MouseDown, Resize
@@ -13,9 +13,11 @@ from textual.fuzzy import FuzzySearch
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from easy_llama_tui.preferences.panel_keys import FORMAT_KEYS
 from easy_llama_tui.replies.inspection import Inspection
 from easy_llama_tui.text.display_text import one_line, printable
 from easy_llama_tui.text.visible_text import fitted
+from easy_llama_tui.widgets.key_hints import keys_of
 from easy_llama_tui.widgets.prompt_preview import PromptPreview
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 
@@ -64,12 +66,7 @@ class FormatPanel(Vertical):
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Go to the format above", show=False, id="format.up"),
-        Binding("down", "move(1)", "Go to the format below", show=False, id="format.down"),
-        Binding("pageup", "page(-1)", "Go up a page of formats", show=False, id="format.page-up"),
-        Binding("pagedown", "page(1)", "Go down a page of formats", show=False, id="format.page-down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in FORMAT_KEYS]
 
     @dataclass
     class FormatChosen(Message):
@@ -109,7 +106,8 @@ class FormatPanel(Vertical):
 
     def on_mount(self) -> None:
         """Show what is known."""
-        self._hints.show_lines(Content.styled("Enter use it · Tab preview · i ids", "$text-muted"))
+        hints = keys_of(self).said("Enter use it · Tab preview · {preview-ids} ids")
+        self._hints.show_lines(Content.styled(hints, "$text-muted"))
         self._show_notes()
         self._show_count()
 
@@ -253,10 +251,10 @@ class FormatPanel(Vertical):
     def _show_count(self) -> None:
         inspection = self._inspection
         count = len(inspection.tokens) or inspection.window.tokens or inspection.total
-        what = "hides the ids" if self._preview.ids_shown else "shows the ids"
+        what = keys_of(self).said("{preview-ids} " + ("hides" if self._preview.ids_shown else "shows"))
         plural = "" if count == 1 else "s"
         self._count.show_lines(
-            Content.assemble((f"{count:,} token{plural}", "bold"), (f"  i {what}", "$text-muted"))
+            Content.assemble((f"{count:,} token{plural}", "bold"), (f"  {what} the ids", "$text-muted"))
         )
 
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.events import Click
 from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 
+from easy_llama_tui.preferences.keymap import KeyBindings
 from easy_llama_tui.text.display_text import cells
 
 _GAP = "  "
@@ -25,6 +27,12 @@ class KeyHint(NamedTuple):
     """The screen's action that it runs."""
     short: str = ""
     """What it says instead in a narrow window."""
+
+
+def keys_of(node: DOMNode) -> KeyBindings:
+    """Return the keys that are in force in the app of a widget or a screen: what it says of keys is true."""
+    keys = getattr(node.app, "keys", None)
+    return keys if isinstance(keys, KeyBindings) else KeyBindings()
 
 
 class KeyHints(Widget):

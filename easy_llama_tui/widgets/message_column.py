@@ -5,7 +5,7 @@ top, and `show` says where the window stands once everything in it is exact.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -87,6 +87,20 @@ class MessageColumn:
         place = self.place(y)
         lines = self._lay_out(place.message)
         return place, lines[min(place.row, len(lines) - 1)]
+
+    def lines(self, y: int, count: int) -> Iterator[tuple[Place, Line]]:
+        """Yield the `count` rows from the one that is `y` rows from the top on, or as many as there are."""
+        if not 0 <= y < self.height:
+            return
+        message, row = self.place(y)
+        for index in range(message, len(self.views)):
+            lines = self._lay_out(index)
+            for at in range(row, min(len(lines), row + count)):
+                yield Place(index, at), lines[at]
+            count -= len(lines) - row
+            row = 0
+            if count <= 0:
+                return
 
     def show(self, place: Place, window_row: int, window_height: int) -> int:
         """Lay out all that a window shows when it has `place` in its row `window_row`.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from textual.color import Color
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -19,10 +20,9 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from easy_llama_tui.text.code_lines import preload_lexers
-from easy_llama_tui.text.display_text import Line
+from easy_llama_tui.text.markdown_lines import preload
 from easy_llama_tui.widgets.chat_selection import clicked, selected_text
-from easy_llama_tui.widgets.chat_styles import chat_styles, component_style
+from easy_llama_tui.widgets.chat_styles import chat_style, chat_styles
 from easy_llama_tui.widgets.message_column import MessageColumn, Place
 from easy_llama_tui.widgets.message_view import ChatEntry, ChatStyles, Layout, MessageView
 from easy_llama_tui.widgets.row_painter import RowPainter
@@ -30,8 +30,10 @@ from easy_llama_tui.widgets.row_painter import RowPainter
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-_FRAME = 0.04
+_FRAME = 0.025
 """Seconds between two layouts of text that is being written."""
+_SCROLLBAR = 0.5
+"""Seconds between two steps of the scrollbar meanwhile: it is drawn whole, and costs as much as the text."""
 _SHARE = 6
 """A layout that took long is followed by a pause of as many times its length."""
 
@@ -81,12 +83,16 @@ class MessageScroll(ScrollView, can_focus=True):
         self._unseen = False
         self._placing = False
         self._styles_outdated = True
+        self._backdrop = Color(0, 0, 0)
         self._rows = RowPainter()
         self._ruled: MessageView | None = None
         """The message with the rule below it."""
         self._waiting: dict[str, ChatEntry] = {}
         self._timer: Timer | None = None
         self._next_frame = 0.0
+        self._next_scrollbar = 0.0
+        self._scrollbar_shows = Size(0, 0), 0
+        """The size of all rows, and the first that is visible, as the scrollbar was told."""
         self.set_entries(list(entries))
 
     # What is shown
@@ -120,10 +126,14 @@ class MessageScroll(ScrollView, can_focus=True):
         else:
             self._show(None)
 
+    def expect_text(self) -> None:
+        """Load what is needed to show a reply, in a thread; it is not waited for."""
+        preload()
+
     def append(self, entry: ChatEntry) -> None:
         """Add a message at the bottom."""
         if entry.streaming:
-            preload_lexers()
+            self.expect_text()
         self._apply_waiting()
         anchor = self._anchor()
         dirty = self._column.height
@@ -135,7 +145,7 @@ class MessageScroll(ScrollView, can_focus=True):
     def update(self, entry: ChatEntry) -> None:
         """Show another state of the message with the same id.
 
-        While it is streaming, text is shown some 25 times a second at most.
+        While it is streaming, text is shown some 40 times a second at most.
 
         Raises:
             KeyError: there is no such message.
@@ -225,7 +235,9 @@ class MessageScroll(ScrollView, can_focus=True):
         if view.height != height:
             self._column.heights_changed(index)
         dirty = self._column.top(index) + first
-        self._show(anchor, dirty=min(dirty, self._place_rule()) if crosses else dirty)
+        if crosses:
+            dirty = min(dirty, self._place_rule())
+        self._show(anchor, dirty=dirty, writing=entry.streaming)
         if longer:
             self._note_text_in(index)
 
@@ -261,15 +273,18 @@ class MessageScroll(ScrollView, can_focus=True):
             return None
         return Anchor(self._column.place(self._top))
 
-    def _show(self, anchor: Anchor | None, *, dirty: int = 0) -> None:
-        """Move the window to `anchor`, or to the end; rows from `dirty` on have changed."""
+    def _show(self, anchor: Anchor | None, *, dirty: int = 0, writing: bool = False) -> None:
+        """Move the window to `anchor`, or to the end; rows from `dirty` on have changed.
+
+        `writing` says that more will soon be written.
+        """
         if not self._window:
             return
         place, window_row = anchor or Anchor(self._column.end, self._window.height - 1)
         top = self._column.show(place, window_row, self._window.height)
         moved = top != self._top
         self._top = top
-        self._mirror()
+        self._mirror(may_wait=writing)
         first = max(0, dirty - top)
         if moved or not first:
             self.refresh()
@@ -277,21 +292,23 @@ class MessageScroll(ScrollView, can_focus=True):
             self.refresh(Region(0, first, self._window.width, self._window.height - first))
         self._set_following(self._at_end and self._may_follow, unseen=self._unseen and not self._at_end)
 
-    def _mirror(self) -> None:
-        """Tell Textual's scrollbar where the window is.
+    def _mirror(self, *, may_wait: bool) -> None:
+        """Tell Textual's scrollbar where the window is, unless it was told just now and may wait.
 
         Setting `virtual_size` itself would lay out the whole screen for every new line.
         """
-        self._placing = True
         size = Size(self._layout.width, self._column.height)
-        if size != self.virtual_size:
-            self.set_reactive(Widget.virtual_size, size)
-            self._scroll_update(size)
-        if round(self.scroll_y) != self._top:
-            self.set_reactive(Widget.scroll_y, self._top)
-            if self.show_vertical_scrollbar:
-                self.vertical_scrollbar.position = self._top
+        self.set_reactive(Widget.virtual_size, size)
+        self.set_reactive(Widget.scroll_y, self._top)
         self.set_reactive(Widget.scroll_target_y, self._top)
+        if (size, self._top) == self._scrollbar_shows or (may_wait and monotonic() < self._next_scrollbar):
+            return
+        self._scrollbar_shows = size, self._top
+        self._next_scrollbar = monotonic() + _SCROLLBAR
+        self._placing = True
+        self._scroll_update(size)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = self._top
         self._placing = False
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -389,10 +406,11 @@ class MessageScroll(ScrollView, can_focus=True):
         if not self._styles_outdated:
             return self._layout.styles
         self._styles_outdated = False
+        self._backdrop = self.background_colors[1]
         self._rows.set_styles(
             base=self.rich_style,
-            unseen=component_style(self, "chat-log--unseen"),
-            mark=component_style(self, "chat-log--selected"),
+            unseen=chat_style(self, "unseen"),
+            mark=chat_style(self, "selected"),
             selection=self.screen.get_component_rich_style("screen--selection"),
         )
         return chat_styles(self)
@@ -414,7 +432,7 @@ class MessageScroll(ScrollView, can_focus=True):
         self._show(anchor)
 
     def notify_style_update(self) -> None:
-        """Look at the theme again before the next frame; its component styles come after this call."""
+        """Look at the theme again before the next frame."""
         super().notify_style_update()
         self._styles_outdated = True
 
@@ -424,7 +442,17 @@ class MessageScroll(ScrollView, can_focus=True):
             styles = self._theme_styles()
             if styles != self._layout.styles:
                 self._set_layout(self._layout._replace(styles=styles), self._anchor())
-        return super().render_lines(crop)
+        gutter = self.styles.gutter
+        if gutter.width:
+            return super().render_lines(crop)
+        # Rows scroll as they are, with all that Textual has cached for them: its own way to style lines
+        # makes each row anew wherever it moves, which is what writing text costs most.
+        strips = self._window_rows(range(crop.y - gutter.top, crop.bottom - gutter.top))
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, self._backdrop) for strip in strips]
+        if crop.column_span == (0, self._window.width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]
 
     # Selection
 
@@ -454,13 +482,19 @@ class MessageScroll(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the window."""
-        found = self._column.line(self._top + y)
-        strip = self._row(*found) if found else self._rows.blank()
-        if self._unseen and y == self._window.height - 1:
-            strip = self._rows.with_unseen_mark(strip)
-        return strip
+        return self._window_rows(range(y, y + 1))[0]
 
-    def _row(self, place: Place, line: Line) -> Strip:
-        view = self._column.views[place.message]
-        marked = view.selected and place.row < view.own_height
-        return self._rows.strip(place, line, self.text_selection, marked=marked)
+    def _window_rows(self, rows: range) -> list[Strip]:
+        """Return rows of the window; above and below it there are blank ones."""
+        last = self._window.height - 1
+        inside = range(max(0, rows.start), min(rows.stop, last + 1))
+        selection = self.text_selection
+        strips = [self._rows.blank()] * len(range(rows.start, inside.start))
+        for place, line in self._column.lines(self._top + inside.start, len(inside)):
+            view = self._column.views[place.message]
+            marked = view.selected and place.row < view.own_height
+            strips.append(self._rows.strip(place, line, selection, marked=marked))
+        strips += [self._rows.blank()] * (len(rows) - len(strips))
+        if self._unseen and last in rows:
+            strips[last - rows.start] = self._rows.with_unseen_mark(strips[last - rows.start])
+        return strips

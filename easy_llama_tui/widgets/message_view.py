@@ -171,7 +171,9 @@ class MessageView:
         else:
             self._begin()
             self._lines = self._render(text)
-        return _first_difference(before, self._lines)
+        first = _first_difference(before, self._lines)
+        self._lines[:first] = before[:first]  # the very same objects, for which drawn rows are kept
+        return first
 
     def set_layout(self, layout: Layout) -> None:
         """Use another layout; the rows are made again when they are asked for."""

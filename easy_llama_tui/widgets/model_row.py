@@ -12,9 +12,10 @@ from easy_llama_tui.models.model_library import Fit, ModelDetails
 from easy_llama_tui.models.model_search import ModelRow
 from easy_llama_tui.models.model_sources import Source
 from easy_llama_tui.text.display_text import cells, chop, one_line, wrap
+from easy_llama_tui.widgets.row_list import Part
 
 FIT_WORDS: Final = {Fit.YES: "fits", Fit.TIGHT: "tight", Fit.NO: "too big", Fit.UNKNOWN: "unknown"}
-_FIT_STYLES: Final = {Fit.YES: "$success", Fit.TIGHT: "$warning", Fit.NO: "$error", Fit.UNKNOWN: ""}
+_FIT_LOOKS: Final = {Fit.YES: "good", Fit.TIGHT: "doubtful", Fit.NO: "bad", Fit.UNKNOWN: "text"}
 
 _NAME_CELLS = 26
 """Cells that a name keeps before another column is shown."""
@@ -48,8 +49,8 @@ def heading(width: int) -> Content:
     )
 
 
-def draw_row(row: ModelRow, width: int, *, is_highlighted: bool = False) -> Content:
-    """Return a model's row in this many cells; a highlighted one has the colours of its background."""
+def draw_row(row: ModelRow, width: int) -> list[Part]:
+    """Return a model's row in this many cells."""
     columns = _columns(width)
     room = _name_width(columns, width)
     mark = " ●" if row.is_current else ""
@@ -58,22 +59,17 @@ def draw_row(row: ModelRow, width: int, *, is_highlighted: bool = False) -> Cont
     left = room - cells(name) - len(mark)
     if not origin or cells(origin) + len(_GAP) > left:
         origin = ""
-    quiet = "" if is_highlighted else "$text-muted"
     cannot_load = row.details is not None and bool(row.details.error or row.details.remark)
-    parts: list[str | tuple[str, str]] = [
-        (name, quiet if cannot_load else ""),
-        (mark, "" if is_highlighted else "$primary"),
-    ]
+    parts = [Part(name, "muted" if cannot_load else "text"), Part(mark, "sign")]
     if origin:
-        parts += [_GAP, (origin, quiet)]
+        parts += [Part(_GAP), Part(origin, "muted")]
         left -= cells(origin) + len(_GAP)
-    parts.append(" " * left)
+    parts.append(Part(" " * left))
     for column in columns:
-        style = quiet
-        if column is _FIT and row.details is not None and not cannot_load and not is_highlighted:
-            style = _FIT_STYLES[row.fit]
-        parts += [_GAP, (_cell(column, one_line(column.text(row))), style)]
-    return Content.assemble(*parts)
+        is_fit_known = column is _FIT and row.details is not None and not cannot_load
+        look = _FIT_LOOKS[row.fit] if is_fit_known else "muted"
+        parts += [Part(_GAP), Part(_cell(column, one_line(column.text(row))), look)]
+    return parts
 
 
 def fit_word(row: ModelRow) -> str:

@@ -16,7 +16,6 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from easy_llama_tui.drafts.attachments import Attachment, find_attachments
-from easy_llama_tui.drafts.external_editor import edit_in_editor
 from easy_llama_tui.drafts.prompt_history import PromptHistory
 from easy_llama_tui.preferences.keymap import PROMPT_KEYS, KeyBindings
 from easy_llama_tui.text.display_text import printable
@@ -29,11 +28,11 @@ MODE_MARKS: Final[dict[Mode, str]] = {"message": ">", "opening": "<", "system": 
 """What stands before the prompt in each mode."""
 
 MODE_HINTS: Final[dict[Mode, str]] = {
-    "message": "Write a message; Enter sends it",
-    "opening": "How the bot's next message begins; Enter writes it on, Esc leaves",
-    "system": "A system message; Enter inserts it, Esc leaves",
+    "message": "Write a message; {send} sends it",
+    "opening": "How the bot's next message begins; {send} writes it on, Esc leaves",
+    "system": "A system message; {send} inserts it, Esc leaves",
 }
-"""What an empty prompt says in each mode."""
+"""What an empty prompt says in each mode, with the action in place of its key."""
 
 DRAFT_SECONDS: Final = 0.15
 """How long the person pauses before the draft is told."""
@@ -268,6 +267,8 @@ class PromptInput(TextArea):
 
     def action_edit_in_editor(self) -> None:
         """Let the person write in an editor of their own."""
+        from easy_llama_tui.drafts.external_editor import edit_in_editor
+
         changed = edit_in_editor(self.app, self.text)
         if changed is not None:
             self._show(changed)

@@ -6,11 +6,12 @@ from textwrap import wrap
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Resize
 from textual.message import Message
 from textual.strip import Strip
 
+from easy_llama_tui.preferences.panel_keys import PREVIEW_KEYS
 from easy_llama_tui.replies.inspection import PromptToken
 from easy_llama_tui.text.display_text import cells, chop
 from easy_llama_tui.text.visible_text import visible
@@ -35,9 +36,7 @@ class PromptPreview(RowView, can_focus=True):
     A long prompt is laid out in slices, and again only from the first token on that changed.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "ids", "Show the ids of the tokens, or hide them", show=False, id="preview.ids"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in PREVIEW_KEYS]
 
     class IdsToggled(Message):
         """The person wants to see the ids of the tokens, or no longer."""

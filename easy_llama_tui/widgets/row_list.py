@@ -1,24 +1,26 @@
 """A list that draws the rows in view and no others, and the lines that stand around it in a panel.
 
 A list of a thousand rows costs as much as one that fits: rows are not widgets, and a row is made into text
-when it is drawn.
+when it is drawn. Every list of the app is one of these.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.events import Click, Resize, Show
-from textual.geometry import Size, clamp
+from textual.geometry import Region, Size, clamp
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from easy_llama_tui.preferences.panel_keys import ROW_KEYS
+from easy_llama_tui.text.display_text import cells, chop
 from easy_llama_tui.widgets.chat_styles import component_style
 
 _PARTS = {
@@ -26,7 +28,13 @@ _PARTS = {
     "strong": "color: $foreground; text-style: bold;",
     "muted": "color: $text-muted;",
     "mark": "color: $primary; text-style: bold;",
+    "sign": "color: $primary;",
+    "match": "color: $foreground; text-style: bold underline;",
+    "good": "color: $success;",
+    "doubtful": "color: $warning;",
+    "bad": "color: $error;",
     "warning": "color: $text-warning;",
+    "problem": "color: $text-error;",
     "pinned": "color: $pinned;",
     "outside": "color: $outside;",
     "control": "color: $control-text; text-style: bold underline;",
@@ -61,8 +69,32 @@ class Part(NamedTuple):
     """One of the names of `RowView`'s component classes."""
 
 
+def parts_width(parts: Iterable[Part]) -> int:
+    """Return how many cells the parts take."""
+    return sum(cells(part.text) for part in parts)
+
+
+def cut_parts(parts: Iterable[Part], width: int) -> list[Part]:
+    """Return the parts in at most `width` cells, with "…" at the end where something was cut off."""
+    parts = list(parts)
+    if parts_width(parts) <= width:
+        return parts
+    kept: list[Part] = []
+    room = width - 1
+    for part in parts:
+        if cells(part.text) > room:
+            kept.append(Part(f"{chop(part.text, room)[0] if room > 0 else ''}…", part.look))
+            break
+        kept.append(part)
+        room -= cells(part.text)
+    return kept if width > 0 else []
+
+
 class RowView(ScrollView):
     """Rows of text, drawn when they come into view."""
+
+    row_height: ClassVar[int] = 1
+    """Lines of each row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"row-view--{name}" for name in _PARTS}
     DEFAULT_CSS = (
@@ -86,15 +118,31 @@ class RowView(ScrollView):
         """Return the parts of row `index`; what does not fit `width` cells is cut off."""
         raise NotImplementedError
 
-    def rows_changed(self, count: int) -> None:
-        """Draw again: there are `count` rows now."""
+    def draw_line(self, index: int, line: int, width: int) -> Sequence[Part]:
+        """Return the parts of a line of row `index`, where rows have more lines than one."""
+        return self.draw_row(index, width)
+
+    def rows_changed(self, count: int, changed: Iterable[int] | None = None) -> None:
+        """Draw again: there are `count` rows now.
+
+        Args:
+            count: how many.
+            changed: the rows that look different now, where the others do not.
+        """
         self.row_count = count
-        size = Size(self.row_width, count)
+        size = Size(self.row_width, count * self.row_height)
         if size != self.virtual_size:
             # Setting it would lay out the whole screen, and rows come and go many times a second.
             self.set_reactive(Widget.virtual_size, size)
             self._scroll_update(size)
-        self.refresh()
+        if changed is None or not self.size:
+            self.refresh()
+            return
+        top = round(self.scroll_y)
+        for index in changed:
+            y = index * self.row_height - top
+            if -self.row_height < y < self.size.height:
+                self.refresh(Region(0, y, self.size.width, self.row_height))
 
     @property
     def row_width(self) -> int:
@@ -103,14 +151,23 @@ class RowView(ScrollView):
 
     @property
     def first_row(self) -> int:
-        """The first row in view."""
-        return round(self.scroll_y)
+        """The first row in view, in whole or in part."""
+        return round(self.scroll_y) // self.row_height
+
+    @property
+    def rows_in_view(self) -> range:
+        """The rows in view, in whole or in part."""
+        below = round(self.scroll_y) + self.scrollable_content_region.height
+        return range(self.first_row, min(self.row_count, -(-below // self.row_height)))
 
     def show_row(self, index: int) -> None:
         """Scroll as little as needed to have a row in view."""
         height = self.scrollable_content_region.height
         if height > 0:
-            top = clamp(self.first_row, index - height + 1, index)
+            first = index * self.row_height
+            # Of a row that is higher than the window, its first lines are shown.
+            least = min(first + self.row_height - height, first)
+            top = clamp(round(self.scroll_y), least, first)
             self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
     def on_resize(self, event: Resize) -> None:
@@ -134,27 +191,24 @@ class RowView(ScrollView):
         return style
 
     def render_line(self, y: int) -> Strip:
-        """Return row `y` of the window."""
-        index = self.first_row + y
+        """Return line `y` of the window."""
+        index, line = self.line_at(y)
         base = self.visual_style.rich_style
         if index >= self.row_count:
             return Strip.blank(self.size.width, base)
-        segments = [Segment(text, self.look(look)) for text, look in self.draw_row(index, self.row_width)]
-        return Strip(segments).adjust_cell_length(self.row_width).apply_style(base)
+        width = self.row_width
+        segments = [Segment(text, self.look(look)) for text, look in self.draw_line(index, line, width)]
+        return Strip(segments).adjust_cell_length(width).apply_style(base)
+
+    def line_at(self, y: int) -> tuple[int, int]:
+        """Return the row that line `y` of the window belongs to, and which of its lines that is."""
+        return divmod(round(self.scroll_y) + y, self.row_height)
 
 
 class RowList(RowView, can_focus=True, inherit_bindings=False):
     """Rows with a cursor, which keys and clicks move."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Go to the row above", show=False, id="rows.up"),
-        Binding("down,j", "move(1)", "Go to the row below", show=False, id="rows.down"),
-        Binding("pageup", "page(-1)", "Go up a page", show=False, id="rows.page-up"),
-        Binding("pagedown", "page(1)", "Go down a page", show=False, id="rows.page-down"),
-        Binding("home", "first", "Go to the first row", show=False, id="rows.first"),
-        Binding("end", "last", "Go to the last row", show=False, id="rows.last"),
-        Binding("enter", "enter", "Take this row", show=False, id="rows.enter"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in ROW_KEYS]
 
     @dataclass
     class RowMoved(Message):
@@ -184,11 +238,23 @@ class RowList(RowView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.cursor = 0
 
+    @property
+    def highlighted_row(self) -> int | None:
+        """The row that has the cursor; None where there are none."""
+        return self.cursor if self.row_count else None
+
     def set_cursor(self, index: int) -> None:
         """Put the cursor on a row, or on the nearest that there is; nothing is posted."""
         self.cursor = clamp(index, 0, max(self.row_count - 1, 0))
         self.show_row(self.cursor)
         self.refresh()
+
+    def show_rows(self, count: int, cursor: int) -> None:
+        """Show this many rows, with the cursor on one; what is in view stays where nothing moved."""
+        has_moved = (count, cursor) != (self.row_count, self.cursor)
+        self.rows_changed(count)
+        if has_moved:
+            self.set_cursor(cursor)
 
     def has_lit_cursor(self) -> bool:
         """Return whether the cursor is shown."""
@@ -203,13 +269,19 @@ class RowList(RowView, can_focus=True, inherit_bindings=False):
         self.set_cursor(self.cursor)
 
     def render_line(self, y: int) -> Strip:
-        """Return row `y` of the window, marked where the cursor is."""
-        index = self.first_row + y
+        """Return line `y` of the window, marked where the cursor is."""
+        index, line = self.line_at(y)
         if index != self.cursor or index >= self.row_count or not self.has_lit_cursor():
             return super().render_line(y)
-        # In one style: colours that mean something cannot all be read on the cursor's.
-        text = "".join([part.text for part in self.draw_row(index, self.row_width)])
-        strip = Strip([Segment(f"▸{text[1:]}")]).adjust_cell_length(self.row_width)
+        parts = self.draw_line(index, line, self.row_width)
+        first, *rest = parts or [Part(" ")]
+        sign = "▸" if line == 0 else " "
+        # In the cursor's colours: those that mean something cannot all be read on its background.
+        segments = [
+            Segment(text, _colourless(self.look(look)))
+            for text, look in (Part(f"{sign}{first.text[1:]}", first.look), *rest)
+        ]
+        strip = Strip(segments).adjust_cell_length(self.row_width)
         return strip.apply_style(self.visual_style.rich_style + self.look("cursor"))
 
     def action_move(self, rows: int) -> None:
@@ -223,7 +295,7 @@ class RowList(RowView, can_focus=True, inherit_bindings=False):
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by as many rows as are in view, less one."""
-        self.action_move(pages * max(self.scrollable_content_region.height - 1, 1))
+        self.action_move(pages * max(self.scrollable_content_region.height // self.row_height - 1, 1))
 
     def action_first(self) -> None:
         """Move the cursor to the first row."""
@@ -241,13 +313,18 @@ class RowList(RowView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: Click) -> None:
         """Move the cursor to a row; take it where it has the cursor already."""
         event.stop()
-        index = self.first_row + event.y
+        index, _ = self.line_at(event.y)
         if index >= self.row_count:
             return
         if index == self.cursor and self.has_lit_cursor():
             self.action_enter()
         else:
             self.action_move(index - self.cursor)
+
+
+def _colourless(style: Style) -> Style:
+    """Return what of a style is no colour."""
+    return Style(bold=style.bold or None, italic=style.italic or None, underline=style.underline or None)
 
 
 class PanelLines(Widget):

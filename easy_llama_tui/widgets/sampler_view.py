@@ -1,10 +1,13 @@
 """What the sampler panel says, row by row, in each of its states. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from easy_llama.samplers import PRESETS, DefaultSampling, SamplerSettings
 from easy_llama_tui.drafts.typed_line import TypedLine
+from easy_llama_tui.preferences.key import Key
+from easy_llama_tui.preferences.key_names import short
+from easy_llama_tui.preferences.panel_keys import SAMPLER_KEYS
 from easy_llama_tui.samplers.sampler_editing import resting_reason, same, shown_value
 from easy_llama_tui.samplers.sampler_fields import FIELDS, GROUPS, SamplerField
 from easy_llama_tui.widgets.sampler_guide import Guide, Hint
@@ -14,26 +17,26 @@ PRESET = "(preset)"
 """The target of the row of the preset."""
 
 _ROW_HINTS = (
-    Hint("enter", "Enter", "type"),
-    Hint("o", "o", "off"),
-    Hint("backspace", "⌫", "preset's"),
-    Hint("u", "u", "undo"),
-    Hint("s", "s", "save"),
+    ("sampler-edit", "type"),
+    ("sampler-off", "off"),
+    ("sampler-reset", "preset's"),
+    ("sampler-undo", "undo"),
+    ("sampler-save", "save"),
 )
-_TEXT_ROW_HINTS = (Hint("enter", "Enter", "edit"), *_ROW_HINTS[1:])
+"""Actions, and what they do to the row under the cursor."""
+_TEXT_ROW_HINTS = (("sampler-edit", "edit"), *_ROW_HINTS[1:])
 _PRESET_HINTS = (
-    Hint("enter", "Enter", "list"),
-    Hint("backspace", "⌫", "all back"),
-    Hint("u", "u", "undo"),
-    Hint("s", "s", "save as"),
+    ("sampler-edit", "list"),
+    ("sampler-reset", "all back"),
+    ("sampler-undo", "undo"),
+    ("sampler-save", "save as"),
 )
-_LIST_HINTS = (
-    Hint("enter", "Enter", "take"),
-    Hint("delete", "Del", "delete"),
-    Hint("escape", "Esc", "back"),
-)
+_LIST_HINTS = (("sampler-edit", "take"),)
+_BACK_HINT = Hint("escape", "Esc", "back")
+# What is typed is set and left by keys that are the same everywhere.
 _TYPING_HINTS = (Hint("enter", "Enter", "set"), Hint("escape", "Esc", "leave it"))
 _TEXT_HINTS = (Hint("ctrl+s", "^S F12", "set"), Hint("escape", "Esc", "leave it"))
+_DEFAULT_KEYS: Mapping[str, Key] = {key.id: key for key in SAMPLER_KEYS}
 
 
 def is_own(name: str) -> bool:
@@ -45,6 +48,20 @@ def preset_order(presets: Mapping[str, SamplerSettings]) -> list[str]:
     """Return the names of presets as they are listed: the person's own first."""
     own = sorted(filter(is_own, presets), key=str.casefold)
     return own + [name for name in presets if name in PRESETS]
+
+
+def neighbour(names: Sequence[str], name: str, step: int) -> str:
+    """Return the name that stands so many places further on, or the last one before the end."""
+    if name not in names:
+        return names[0] if names else name
+    return names[min(max(names.index(name) + step, 0), len(names) - 1)]
+
+
+def neighbour_without(names: Sequence[str], name: str) -> str | None:
+    """Return the name that takes the place of one that goes; None where there is no other."""
+    place = names.index(name)
+    rest = [one for one in names if one != name]
+    return rest[min(place, len(rest) - 1)] if rest else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,9 @@ class SamplerView:
 
     note: str = ""
     """What to say in place of a setting's meaning."""
+
+    keys: Mapping[str, Key] = field(default_factory=lambda: _DEFAULT_KEYS)
+    """The keys in force."""
 
     @property
     def cursor(self) -> str:
@@ -146,9 +166,12 @@ class SamplerView:
         if self.is_naming:
             return Guide("The settings become a preset of your own.", "", _TYPING_HINTS, True)
         if self.listed is not None:
-            return Guide(self._summary(self.listed), "", _LIST_HINTS)
+            return Guide(
+                self._summary(self.listed), "", (*self._hints(_LIST_HINTS), *self._delete_hint(), _BACK_HINT)
+            )
         if self.at == PRESET:
-            return Guide("The preset that the settings began as; * marks what differs.", "", _PRESET_HINTS)
+            hints = self._hints(_PRESET_HINTS)
+            return Guide("The preset that the settings began as; * marks what differs.", "", hints)
         one = FIELDS[self.at]
         guide = self.guide_of(one)
         if self.typed is not None:
@@ -159,7 +182,17 @@ class SamplerView:
         """Return what to say of a setting under the cursor."""
         reason = resting_reason(one.name, self.settings)
         detail = f"No effect now: {reason}." if reason else one.range_text
-        return Guide(one.meaning, detail, _TEXT_ROW_HINTS if one.kind == "text" else _ROW_HINTS)
+        hints = self._hints(_TEXT_ROW_HINTS if one.kind == "text" else _ROW_HINTS)
+        return Guide(one.meaning, detail, hints)
+
+    def _delete_hint(self) -> tuple[Hint, ...]:
+        key = self.keys["sampler-reset"]
+        return (Hint(key.names[-1], short(key.names[-1]), "delete"),) if key.names else ()
+
+    def _hints(self, actions: Sequence[tuple[str, str]]) -> tuple[Hint, ...]:
+        """Return the keys of actions; one that was taken its keys away has no hint."""
+        keys = [(self.keys[id_], words) for id_, words in actions]
+        return tuple(Hint(key.names[0], key.hint, words) for key, words in keys if key.names)
 
     def _summary(self, name: str) -> str:
         """Return how a preset differs from the default."""

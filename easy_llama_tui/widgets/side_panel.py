@@ -1,31 +1,30 @@
 """The panel at the side of the chat: one of four, or none."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
-from easy_llama_tui.widgets.context_panel import ContextPanel
-from easy_llama_tui.widgets.format_panel import FormatPanel
-from easy_llama_tui.widgets.sampler_panel import SamplerPanel
+if TYPE_CHECKING:
+    from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
+    from easy_llama_tui.widgets.context_panel import ContextPanel
+    from easy_llama_tui.widgets.format_panel import FormatPanel
+    from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
-PANELS: Mapping[str, type[Widget]] = {
-    "format": FormatPanel,
-    "sampler": SamplerPanel,
-    "candidates": CandidatesPanel,
-    "context": ContextPanel,
+PANELS: Final = {
+    "format": "FormatPanel",
+    "sampler": "SamplerPanel",
+    "candidates": "CandidatesPanel",
+    "context": "ContextPanel",
 }
-"""The panels by name."""
+"""The classes of the panels by name. Each has a module, which is loaded when it is first opened."""
 
 _FOCUSED_WHEN_OPENED = frozenset({"format", "sampler"})
 """One opens them to choose; the others are looked at while one writes."""
-
-Panel = TypeVar("Panel", bound=Widget)
 
 
 class SidePanel(Vertical):
@@ -58,18 +57,43 @@ class SidePanel(Vertical):
         for panel in self.children:
             panel.display = panel.id == name
         if name and not self.query(f"#{name}"):
-            await self.mount(PANELS[name](id=name))
+            await self.mount(_panel_class(name)(id=name))
         self.display = bool(name)
         self.post_message(self.Changed(name))
         if focus and self.takes_keys:
-            self.query_one(f"#{name}", PANELS[name]).focus_first()  # type: ignore[attr-defined]
+            self.query_one(f"#{name}").focus_first()  # type: ignore[attr-defined]
 
     @property
     def takes_keys(self) -> bool:
         """Whether the panel that is shown is one that has the keys when it is opened."""
         return self.shown_panel in _FOCUSED_WHEN_OPENED
 
-    def panel(self, kind: type[Panel]) -> Panel | None:
-        """Return a panel while it is shown, else None."""
-        found = next((child for child in self.children if isinstance(child, kind)), None)
-        return found if found is not None and found.display and self.display else None
+    @property
+    def format_panel(self) -> "FormatPanel | None":
+        """The panel of formats while it is shown, else None."""
+        return cast("FormatPanel | None", self._shown("format"))
+
+    @property
+    def sampler_panel(self) -> "SamplerPanel | None":
+        """The panel of the sampler while it is shown, else None."""
+        return cast("SamplerPanel | None", self._shown("sampler"))
+
+    @property
+    def candidates_panel(self) -> "CandidatesPanel | None":
+        """The panel of candidates while it is shown, else None."""
+        return cast("CandidatesPanel | None", self._shown("candidates"))
+
+    @property
+    def context_panel(self) -> "ContextPanel | None":
+        """The panel of the context while it is shown, else None."""
+        return cast("ContextPanel | None", self._shown("context"))
+
+    def _shown(self, name: str) -> Widget | None:
+        if name != self.shown_panel:
+            return None
+        return next((child for child in self.children if child.id == name), None)
+
+
+def _panel_class(name: str) -> type[Widget]:
+    module = import_module(f"easy_llama_tui.widgets.{name}_panel")
+    return cast(type[Widget], getattr(module, PANELS[name]))

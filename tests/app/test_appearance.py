@@ -89,6 +89,26 @@ async def test_a_damaged_theme_of_ones_own_is_said_and_the_others_are_there(run_
         await running.until(lambda: "mine.toml" in notices(running))
 
 
+async def test_a_theme_of_ones_own_may_have_the_name_of_textuals_default(run_app: RunApp) -> None:
+    folder = locations.config_folder() / "themes"
+    folder.mkdir(parents=True)
+    (folder / "textual-dark.toml").write_text('foreground = "#abcdef"\n')
+    async with run_app(config=looking("textual-dark")) as running:
+        await running.exchange("Hello", "Hi")
+        assert "#abcdef" in colours(running)
+
+
+async def test_themes_that_come_along_are_read_when_they_are_listed(run_app: RunApp) -> None:
+    folder = locations.config_folder() / "themes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text('base = "nord"\n')
+    async with run_app() as running:
+        await running.until(lambda: set(running.app.available_themes) == {DEFAULT_THEME, "mine"})
+        await running.send("/theme")
+        await until_screen(running, "ThemeScreen")
+        assert {DEFAULT_THEME, "mine", "nord", "high-contrast-light"} < set(running.app.available_themes)
+
+
 async def test_no_color_shows_none_and_all_is_said_in_words(
     run_app: RunApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,10 +191,10 @@ async def test_the_help_and_the_foot_of_the_screen_and_the_palette_tell_keys_of_
 
 
 async def test_what_is_said_beside_messages_names_keys_of_ones_own(run_app: RunApp) -> None:
-    config = with_keys(reroll="f6", reasoning="f7", **{"continue": "f10"})
+    config = with_keys(reroll="f6", reasoning="f12", **{"continue": "f10"})
     async with run_app(config=config) as running:
         await running.exchange("Hello", REASONED)
-        await until_seen(running, "F7")
+        await until_seen(running, "F12")
         running.engine.say("half")
         await running.send("More")
         await running.until_state(ChatState.GENERATING)
@@ -217,7 +237,7 @@ async def test_mistakes_in_the_configuration_are_said_and_never_stop_the_start(
         '[keys]\nreroll = "ctrl+nothing"\nhelp = "f12"\n[oops]\nx = 1\n'
     )
     around = look_around()
-    launch = prepare(build_parser().parse_args([str(model_path)]), store, around)
+    launch = prepare(build_parser().parse_args([str(model_path)]), lambda: store, around)
     said = (*around.problems, *launch.notices)
     async with run_app(config=around.config, catalog=around.catalog, notices=said) as running:
         await running.until_state(ChatState.IDLE)

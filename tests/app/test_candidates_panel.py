@@ -1,10 +1,13 @@
 """The panel of candidates, by keys and by mouse."""
 
+from dataclasses import replace
+
 import pytest
 from support.panel_host import PanelReader, panel_on_screen
 
 from easy_llama.events import Candidate, Distribution
-from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
+from easy_llama_tui.widgets.candidates_panel import CandidatesPanel, _CandidateList
+from easy_llama_tui.widgets.row_list import Part
 
 DISTRIBUTION = Distribution(
     (
@@ -66,10 +69,12 @@ async def test_before_anything_is_known_it_is_quiet() -> None:
 async def test_the_number_of_candidates_goes_up_and_down_and_has_ends() -> None:
     async with panel_on_screen(CandidatesPanel(count=9)) as reader:
         reader.panel.focus_first()
-        await reader.press("+", "-", "pageup", "pagedown", "pagedown", "minus", "pagedown")
-        assert counts(reader) == [10, 9, 19, 9, 1]
+        await reader.press("+", "-", "plus", "equals_sign", "minus", "underscore")
+        assert counts(reader) == [10, 9, 10, 11, 10, 9]
+        await reader.press(*["minus"] * 12)
         assert "‹ 1 ›" in reader.rows()[0]
-        await reader.press(*["pageup"] * 11, "plus")
+        reader.panel.count = 99
+        await reader.press("plus", "plus")
         assert reader.panel.count == counts(reader)[-1] == 100
         reader.panel.count = 5
         await reader.pilot.pause()
@@ -145,6 +150,29 @@ async def test_an_update_draws_the_panel_and_lays_nothing_out(monkeypatch: pytes
         assert laid_out == []
 
 
+async def test_rows_that_stay_the_same_are_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with panel_on_screen(CandidatesPanel()) as reader:
+        await show(reader, live=True)
+        drawn: list[int] = []
+        draw_row = _CandidateList.draw_row
+
+        def noting(rows: _CandidateList, index: int, width: int) -> list[Part]:
+            drawn.append(index)
+            return draw_row(rows, index, width)
+
+        monkeypatch.setattr(_CandidateList, "draw_row", noting)
+        first, second, *others = DISTRIBUTION.candidates
+        changed = (first, replace(second, after=0.2), *others, Candidate(9, " mew", 0.01, 0.0))
+        reader.panel.show_distribution(Distribution(changed, 12), "but the cat", True)
+        await reader.pilot.pause()
+        assert sorted(set(drawn)) == [1, 4]
+        assert "20.0%" in reader.text() and "mew" in reader.text()
+        reader.panel.show_distribution(Distribution(changed[:2], 9), "but the cat", True)
+        await reader.pilot.pause()
+        assert "mew" not in reader.text() and "purr" not in reader.text()
+        assert "9 candidates survive" in reader.text()
+
+
 async def test_what_came_while_it_was_closed_is_shown_when_it_opens() -> None:
     async with panel_on_screen(CandidatesPanel()) as reader:
         await show(reader)
@@ -156,3 +184,29 @@ async def test_what_came_while_it_was_closed_is_shown_when_it_opens() -> None:
         await reader.pilot.pause()
         assert "late" in reader.text() and "meow" not in reader.text()
         assert "3 candidates survive" in reader.text()
+
+
+async def test_pages_scroll_the_list_and_keep_the_number() -> None:
+    many = Distribution(tuple(Candidate(at, f"word{at}", 0.01, 0.01) for at in range(100)), 1)
+    async with panel_on_screen(CandidatesPanel(count=100), size=(24, 12)) as reader:
+        reader.panel.show_distribution(many, "x", False)
+        reader.panel.focus_first()
+        await reader.press("pagedown", "pagedown")
+        assert "word0 " not in reader.text() and "word16" in reader.row_with("▸")
+        await reader.press("pageup")
+        assert "word8" in reader.row_with("▸")
+        assert counts(reader) == []
+
+
+@pytest.mark.parametrize("width", [24, 36])
+async def test_where_nothing_can_follow_it_says_why(width: int) -> None:
+    why = "The context is full: nothing can follow. /new begins a new chat."
+    async with panel_on_screen(CandidatesPanel(), size=(width, 12)) as reader:
+        reader.panel.show_distribution(None, "", False, why=why)
+        await reader.pilot.pause()
+        assert why in " ".join(row.strip() for row in reader.rows())
+        await show(reader)
+        assert "full" not in reader.text()
+        reader.panel.show_distribution(None, "", False)
+        await reader.pilot.pause()
+        assert "Type or generate" in reader.text() and "full" not in reader.text()

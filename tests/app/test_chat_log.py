@@ -4,12 +4,14 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import pytest
+from support.waiting import until
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
+from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.strip import Strip
 
 from easy_llama_tui.preferences.themes import theme_variables
 from easy_llama_tui.widgets.chat_log import ChatLog
@@ -37,15 +39,16 @@ class LogApp(App[None]):
 
 
 class DrawnLog(ChatLog):
-    """Remembers which rows were drawn."""
+    """Remembers which rows it asked to be drawn."""
 
     def __init__(self, entries: list[ChatEntry]) -> None:
-        super().__init__(entries)
         self.drawn: list[int] = []
+        super().__init__(entries)
 
-    def render_line(self, y: int) -> Strip:
-        self.drawn.append(y)
-        return super().render_line(y)
+    def refresh(self, *regions: Region, **options: bool) -> Self:
+        whole = (Region(0, 0, *self.size),)
+        self.drawn += [y for region in regions or whole for y in region.line_range]
+        return super().refresh(*regions, **options)
 
 
 @dataclass
@@ -67,12 +70,8 @@ class Reader:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await self.pilot.pause()
-        raise AssertionError("it did not come to be")
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(self.pilot, condition)
 
     async def stream(self, entry: ChatEntry, text: str) -> ChatEntry:
         """Let the text of `entry` grow, one character an update, until it is all shown."""
@@ -270,6 +269,32 @@ async def test_only_rows_that_changed_are_drawn() -> None:
         end = reader.rows().index("  and more")
         assert set(reader.log.drawn) <= set(range(end, 30))
         assert end in reader.log.drawn
+
+
+async def test_rows_that_scroll_are_not_drawn_anew() -> None:
+    async with reading([*numbered(6), bot("r", "a\n\n", streaming=True)]) as reader:
+        whole = Region(0, 0, *reader.log.size)
+        before = reader.log.render_lines(whole)
+        await reader.stream(bot("r", "a\n\n", streaming=True), "a\n\nb")
+        after = reader.log.render_lines(whole)
+        assert all(after[row - 2] is before[row] for row in range(2, whole.height - 2))
+        assert [strip.cell_length for strip in after] == [whole.width] * whole.height
+
+
+async def test_a_part_of_the_rows_is_cut_from_the_whole() -> None:
+    async with reading(numbered(6)) as reader:
+        whole = reader.log.render_lines(Region(0, 0, *reader.log.size))
+        part = reader.log.render_lines(Region(4, 3, 20, 5))
+        assert [strip.text for strip in part] == [strip.text[4:24] for strip in whole[3:8]]
+
+
+async def test_the_scrollbar_is_right_once_a_reply_has_ended() -> None:
+    async with reading([*numbered(3), bot("r", "a", streaming=True)]) as reader:
+        entry = await reader.stream(bot("r", "a", streaming=True), "\n\n".join("abcdefghij"))
+        reader.log.update(replace(entry, streaming=False))
+        bar = reader.log.vertical_scrollbar
+        assert bar.position == reader.log.scroll_y == reader.log.max_scroll_y > 0
+        assert bar.window_virtual_size == reader.log.virtual_size.height
 
 
 async def test_moving_the_mouse_draws_nothing() -> None:

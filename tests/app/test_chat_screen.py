@@ -13,7 +13,8 @@ from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.session_store import SessionStore
-from easy_llama_tui.replies.messages import Figures, PromptRead, ReplyEnded, ReplyText
+from easy_llama_tui.replies.figures import Figures
+from easy_llama_tui.replies.messages import PromptRead, ReplyEnded, ReplyText
 from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.help_screen import HelpScreen
 
@@ -38,7 +39,7 @@ async def test_a_later_turn_knows_the_earlier_ones_with_their_ids(run_app: RunAp
         await running.exchange("Two", "c")
         assert running.engine.requests[1].turns == (
             Turn("user", "One"),
-            Turn("bot", "ab", (0, 1)),
+            Turn("bot", "ab", tuple(map(running.engine.id_of, "ab"))),
             Turn("user", "Two"),
         )
 

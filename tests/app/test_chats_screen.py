@@ -4,7 +4,6 @@ import asyncio
 import builtins
 import json
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.app import App
+from support.themed_app import ThemedApp
+from support.waiting import until
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Static
@@ -52,10 +52,6 @@ def session(
         sampler=SamplerChoice("DefaultSampling"),
         messages=conversation.messages,
     )
-
-
-class Host(App[None]):
-    """Has nothing but the screen."""
 
 
 @dataclass
@@ -99,12 +95,8 @@ class Shown:
         """The rows of the list as they are drawn."""
         return [self.chat_list.render_line(y).text.rstrip() for y in range(self.chat_list.size.height)]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "never happened"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(self.pilot, condition)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -163,7 +155,7 @@ async def shown(
         deleted=deleted,
         now=lambda: NOW,
     )
-    async with Host().run_test(size=size) as pilot:
+    async with ThemedApp().run_test(size=size) as pilot:
         running = Shown(pilot, screen, store, renamed=renamed)
         pilot.app.push_screen(screen, running.results.append)
         await pilot.pause()
@@ -523,7 +515,7 @@ async def test_what_was_begun_is_done_even_where_the_app_is_left(
 ) -> None:
     go_on = slow_deletion(monkeypatch)
     screen = ChatsScreen(three, ChatIndex(three, None), "", lambda title: None, now=lambda: NOW)
-    async with Host().run_test() as pilot:
+    async with ThemedApp().run_test() as pilot:
         await pilot.app.push_screen(screen)
         running = Shown(pilot, screen, three)
         await running.until(lambda: running.ids)

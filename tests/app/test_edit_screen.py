@@ -1,12 +1,11 @@
 """Editing a message: what the keys end with, and what is asked before text is lost."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from support.waiting import until
 from textual import events
 from textual.app import App
 from textual.pilot import Pilot
@@ -43,12 +42,8 @@ class Shown:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "never happened"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(self.pilot, condition)
 
     async def result(self) -> Edited | None:
         await self.until(lambda: self.results)

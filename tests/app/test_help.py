@@ -10,6 +10,7 @@ from textual import events
 from easy_llama_tui.preferences.keymap import KeyBindings
 from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.help_screen import HelpScreen
+from easy_llama_tui.widgets.chat_list import ChatList
 
 LONG = (
     "Does a thing that takes a great many words to tell, so that it goes on in a second row or in a third one"
@@ -61,7 +62,7 @@ async def test_it_follows_the_window() -> None:
 @pytest.mark.parametrize("size", [(20, 5), (40, 12)])
 async def test_it_can_be_read_to_its_end_in_a_small_window(size: tuple[int, int]) -> None:
     async with show(help_screen(), size) as reader:
-        last = KeyBindings().log[-1].description.split()[-1]
+        last = KeyBindings().name[-1].description.split()[-1]
         await reader.pilot.press("end")
         await reader.until(lambda: reader.text().split()[-1].rstrip("▁▂▃▄▅▆▇█") == last)
 
@@ -87,6 +88,7 @@ async def test_what_closes_a_screen_never_closes_the_chat_below(
             below = running.app.screen
             await running.pilot.press(key)
             await running.until(lambda below=below: running.app.screen is not below)
+            await running.until(lambda: all(there.chat_rows for there in running.app.screen.query(ChatList)))
         for key in keys:
             running.app.post_message(events.Key(key, key if len(key) == 1 else None))
         for _ in range(5):

@@ -1,7 +1,5 @@
 """The message mode, reasoning, and what is said of messages beside their text."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -9,8 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.themed_app import ThemedApp
+from support.waiting import until
 from textual import events, on
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -18,7 +18,6 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from easy_llama_tui.preferences.keymap import MESSAGE_KEYS, effective_bindings
-from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, theme_variables, themes_folder
 from easy_llama_tui.widgets.chat_log import ChatLog
 from easy_llama_tui.widgets.message_view import ChatEntry
 
@@ -26,7 +25,7 @@ SIZE = (60, 13)
 MARK = "▌"
 
 
-class LogApp(App[None]):
+class LogApp(ThemedApp):
     """A chat log above a prompt."""
 
     AUTO_FOCUS = "Input"
@@ -35,12 +34,6 @@ class LogApp(App[None]):
         super().__init__()
         self.chat_log = ChatLog(entries)
         self.posted: list[Message] = []
-        for theme in load_themes([themes_folder()])[0]:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return theme_variables(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield self.chat_log
@@ -79,11 +72,7 @@ class Reader:
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come to be"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+        await until(self.pilot, condition)
 
     async def enter(self, message_id: str | None = None) -> None:
         assert self.log.enter_message_mode(message_id)
@@ -255,7 +244,7 @@ def test_every_key_of_the_mode_is_bound() -> None:
 # Its end
 
 
-@pytest.mark.parametrize("key", ["escape", "i"])
+@pytest.mark.parametrize("key", ["escape", "q"])
 async def test_a_key_ends_it_and_takes_the_mark_away(key: str) -> None:
     async with reading(chat(1, 1)) as reader:
         seen = reader.rows()

@@ -129,7 +129,8 @@ async def test_a_reply_is_edited_beside_the_old_one_and_what_follows_knows_it(ru
         await running.pilot.press("escape")
         await talk(running, ("Two", "second"))
         # What the person wrote has no token ids of the model.
-        assert running.engine.requests[-1].turns[1] == Turn("bot", "better")
+        turn = running.engine.requests[-1].turns[1]
+        assert (turn.role, turn.content) == ("bot", "better")
 
 
 async def test_a_message_is_changed_in_place_after_a_warning_where_others_follow(run_app: RunApp) -> None:
@@ -144,21 +145,44 @@ async def test_a_message_is_changed_in_place_after_a_warning_where_others_follow
         assert [said[1] for said in running.shown] == ["Uno", "first", "Two", "second"]
         assert len(running.engine.requests) == 2
         assert (await running.saved()).messages[0].content == "Uno"
+        assert "brings the old text back" in notices(running)
+        await running.pilot.press("u")
+        await running.until(lambda: running.path[0].content == "One")
+        assert (await running.saved()).messages[0].content == "One"
 
 
-async def test_an_edited_reply_loses_its_ids_only_where_its_text_changed(run_app: RunApp) -> None:
+async def test_deletions_and_changes_in_place_are_taken_back_in_turn(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await talk(running)
+        ids = running.path[-1].ids
+        await among_messages(running, "e")
+        await edit(running, "better", "ctrl+r")
+        await running.until(lambda: running.path[-1].content == "better")
+        assert (running.path[-1].ids, running.path[-1].edited) == (ids, True)
+        await running.pilot.press("home", "j", "j", "d")
+        await running.until(lambda: len(running.path) == 2)
+        await running.pilot.press("u")
+        await running.until(lambda: running.said[-1] == ("bot", "better"))
+        await running.pilot.press("u")
+        await running.until(lambda: running.said[-1] == ("bot", "second"))
+        assert (running.path[-1].ids, running.path[-1].edited) == (ids, False)
+        await running.pilot.press("u")
+        await running.until(lambda: "No message was deleted or changed" in notices(running))
+
+
+async def test_an_edited_reply_keeps_the_ids_that_its_text_may_still_begin_with(run_app: RunApp) -> None:
     async with run_app() as running:
         await talk(running, ("One", "first"))
-        assert running.path[-1].ids
+        ids = running.path[-1].ids
         await among_messages(running, "e")
         await until_screen(running, "EditScreen")
         await running.pilot.press("ctrl+r")
         await running.until(lambda: running.app.screen is running.screen)
-        assert running.path[-1].ids
+        assert ids and running.path[-1].ids == ids
         await running.pilot.press("e")
         await edit(running, "changed", "ctrl+r")
         await running.until(lambda: running.path[-1].content == "changed")
-        assert running.path[-1].ids == ()
+        assert (running.path[-1].ids, running.path[-1].edited) == (ids, True)
 
 
 async def test_editing_can_be_left(run_app: RunApp) -> None:
@@ -246,7 +270,7 @@ async def test_a_reply_is_continued_from_its_exact_tokens(run_app: RunApp, by: s
         await running.pilot.press("escape")
         await running.until_state(ChatState.IDLE)
         ids = running.path[-1].ids
-        assert ids == (0, 1)
+        assert ids == tuple(map(running.engine.id_of, ("Half", " a")))
         running.engine.reply_with(" word.")
         if by == "n":
             await among_messages(running, "n")
@@ -308,6 +332,114 @@ async def test_while_a_reply_is_written_messages_are_read_and_copied_but_not_cha
         assert len(running.path) == 4
         running.engine.reply_with(" end")
         await running.until(lambda: running.said[-1] == ("bot", "slow end"))
+
+
+# Alternatives
+
+
+async def test_alternatives_are_flipped_at_any_message_while_a_reply_is_written(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await talk(running)
+        running.engine.reply_with("other")
+        await among_messages(running, "home", "j", "r")
+        await running.until(lambda: running.said == [("user", "One"), ("bot", "other")])
+        await running.pilot.press("escape")
+        await running.until_state(ChatState.IDLE)
+        running.engine.say("slow")
+        await running.send("Three")
+        await running.until(lambda: running.said[-1] == ("bot", "slow"))
+        await among_messages(running, "home", "j", "h")
+        await running.until(lambda: [said[1] for said in running.said] == ["One", "first", "Two", "second"])
+        assert running.shown == running.said
+        running.engine.say(" and")
+        await running.until(lambda: running.screen.replies.running_text() == "slow and")
+        assert running.shown == running.said
+        await running.pilot.press("l")
+        await running.until(lambda: running.shown[-1] == ("bot", "slow and"))
+        assert running.screen.chat_log.entries[-1].streaming
+        await running.pilot.press("alt+left")
+        await running.until(lambda: running.said[-1] == ("bot", "second"))
+        running.engine.reply_with(" steady")
+        await running.until_state(ChatState.IDLE)
+        await running.until(lambda: "in the other branch has ended" in notices(running))
+        assert [said[1] for said in running.said] == ["One", "first", "Two", "second"]
+        assert running.shown == running.said
+        await running.pilot.press("alt+right")
+        await running.until(lambda: running.shown[-1] == ("bot", "slow and steady"))
+        assert not running.screen.chat_log.entries[-1].streaming
+
+
+async def test_a_reply_that_is_being_written_can_be_left_for_another_and_stopped(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await talk(running, ("One", "first"))
+        running.engine.say("slow")
+        await running.pilot.press("ctrl+r")
+        await running.until(lambda: running.said[-1] == ("bot", "slow"))
+        await running.pilot.press("alt+left")
+        await running.until(lambda: running.shown[-1] == ("bot", "first"))
+        await running.pilot.press("escape")
+        await running.until_state(ChatState.IDLE)
+        assert running.shown[-1] == ("bot", "first")
+        await running.pilot.press("alt+right")
+        await running.until(lambda: running.shown[-1] == ("bot", "slow"))
+        assert running.path[-1].finish == "interrupted"
+        saved = await running.saved()
+        assert [one.content for one in saved.messages] == ["One", "first", "slow"]
+
+
+async def test_quitting_while_another_branch_is_written_loses_nothing(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await talk(running, ("One", "first"))
+        running.engine.say("slow")
+        await running.pilot.press("ctrl+r")
+        await running.until(lambda: running.said[-1] == ("bot", "slow"))
+        await running.pilot.press("alt+left")
+        await running.until(lambda: running.shown[-1] == ("bot", "first"))
+        chat_id = running.screen.chat.id
+        await running.pilot.press("ctrl+q")
+    saved = running.store.load(chat_id)
+    assert [(one.content, one.finish) for one in saved.messages[1:]] == [
+        ("first", "stop"),
+        ("slow", "interrupted"),
+    ]
+    assert saved.head == "m2"
+
+
+async def test_a_refused_reply_in_another_branch_leaves_what_is_shown(run_app: RunApp) -> None:
+    engine = small_engine(24)
+    async with run_app(engine) as running:
+        await talk(running, ("One", "first"))
+        await running.pilot.press("ctrl+r")
+        running.engine.reply_with("other")
+        await running.until(lambda: running.said[-1] == ("bot", "other"))
+        await running.until_state(ChatState.IDLE)
+        running.screen.prompt.text = " ".join(["word"] * 40)
+        await running.pilot.press("enter", "alt+left")
+        await running.until(lambda: "This does not fit" in notices(running))
+        await running.until_state(ChatState.IDLE)
+        assert running.shown == running.said
+        assert [one.content for one in running.screen.chat.conversation.messages] == ["One", "first", "other"]
+
+
+async def test_alt_arrows_flip_the_marked_message_and_say_where_there_is_nothing(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await talk(running, ("One", "first"))
+        await running.pilot.press("alt+left")
+        await running.until(lambda: "no alternative" in notices(running))
+        running.engine.reply_with("other")
+        await among_messages(running, "home", "e")
+        await edit(running, "Uno", "ctrl+s")
+        await running.until(lambda: running.said == [("user", "Uno"), ("bot", "other")])
+        assert "stands beside the old one" in notices(running)
+        await running.until_state(ChatState.IDLE)
+        running.engine.reply_with("more")
+        await running.pilot.press("escape", "ctrl+r")
+        await running.until(lambda: running.said[-1] == ("bot", "more"))
+        await running.until_state(ChatState.IDLE)
+        await among_messages(running, "home", "alt+left")
+        await running.until(lambda: running.said == [("user", "One"), ("bot", "first")])
+        await running.pilot.press("alt+right")
+        await running.until(lambda: running.said == [("user", "Uno"), ("bot", "more")])
 
 
 # Reasoning
@@ -459,7 +591,7 @@ async def test_a_reply_that_fills_the_context_says_so(run_app: RunApp) -> None:
     from easy_llama.events import Finished, PromptProgress, Token
 
     class FullEngine(ScriptedEngine):
-        def generate(self, prompt, format_name, sampler, cancel, live):
+        def generate(self, prompt, format_name, sampler, cancel, live, reply_start=()):
             yield PromptProgress(20, 20, 0)
             yield Token(0, "word")
             yield Finished(

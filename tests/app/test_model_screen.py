@@ -157,7 +157,7 @@ async def test_headers_in_sight_are_read_before_the_others(
             read.append(file.name)
             return super().read(file)
 
-    monkeypatch.setattr("easy_llama_tui.screens.model_screen._N_HEADERS", 10)
+    monkeypatch.setattr("easy_llama_tui.screens.model_work.N_HEADERS", 10)
     screen = ModelScreen([disk.folder], [], None, lambda: 8 * GB, Noting(), find=disk.find)
     async with show(screen) as reader:
         try:

@@ -154,7 +154,7 @@ async def test_a_file_that_is_gone_is_said_and_the_model_stays(run_app: RunApp, 
         await running.pilot.press("f3")
         await until_screen(running, "ModelScreen")
         await running.type("other")
-        await until_seen(running, "1 of 2 ·")
+        await until_seen(running, "1 of 2 ·", "2,048")
         (models / "other-Q8_0.gguf").unlink()
         await running.pilot.press("enter")
         await running.until(lambda: "other-Q8_0.gguf" in notices(running))
@@ -166,7 +166,8 @@ async def test_a_chat_without_its_model_is_read_and_asks_for_one(
     run_app: RunApp, store: SessionStore, models: Path
 ) -> None:
     session = save_chat(store, "Hello", "Hi", model="/gone/old.gguf")
-    notice = "The model of this chat is not there any more: /gone/old.gguf. F3 chooses another to go on with."
+    gone = "The model of this chat is not there any more: /gone/old.gguf."
+    notice = f"{gone} /model chooses another to go on with."
     async with run_app(
         ModelEngine(),
         chat=Chat.from_session(store.load(session.id)),

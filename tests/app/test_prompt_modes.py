@@ -147,9 +147,9 @@ class TestOwnKeys:
             assert sent(host) == [("a\nb\\", "message")]
 
     async def test_keys_can_be_taken_back(self) -> None:
-        keys, _ = effective_bindings({"newline": "f7"})
+        keys, _ = effective_bindings({"newline": "f6"})
         async with prompt_host(keys=keys) as host:
-            await host.press("a", "f7", "ctrl+j")
+            await host.press("a", "f6", "ctrl+j")
             assert host.prompt.text == "a\n"
             host.prompt.use_keys(effective_bindings({})[0])
             await host.press("ctrl+j")

@@ -212,7 +212,8 @@ async def test_the_cost_goes_when_the_file_is_taken_out_again(run_app: RunApp, t
     (tmp_path / "notes.txt").write_text("one two three four five six\n" * 50)
     async with run_app() as running:
         await running.exchange("Hello", "Hi")
-        await running.until(lambda: running.screen.title_bar.context_used)
+        desk, title = running.screen.desk, running.screen.title_bar
+        await running.until(lambda: desk.inspection and title.context_used == desk.inspection.window.tokens)
         before = running.screen.title_bar.context_used
         running.screen.prompt.text = "see @notes.txt"
         await running.until(lambda: running.screen.title_bar.context_used > before)

@@ -200,7 +200,7 @@ async def run(fuzz: Fuzz, count: int) -> None:
             await check_saved(running)
             # Each panel is made once; notices come and go.
             assert len(running.screen.query("*")) < 200
-            assert len(running.app.screen_stack) == 2
+            assert len(running.app.screen_stack) == 1
     await running.until(lambda: threading.active_count() <= threads + 3)
 
 

@@ -1,13 +1,13 @@
 """The sampler panel: what the keys and the mouse change, what is marked, and what is told."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+from support.themed_app import ThemedApp
+from support.waiting import until
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.pilot import Pilot
@@ -15,7 +15,6 @@ from textual.widgets import Input
 
 from easy_llama.events import Candidate, Distribution
 from easy_llama.samplers import PRESETS, DefaultSampling, LowTempSampling, SamplerSettings
-from easy_llama_tui.preferences.themes import DEFAULT_THEME, load_themes, themes_folder
 from easy_llama_tui.widgets.distribution_bars import DistributionBars
 from easy_llama_tui.widgets.sampler_guide import SamplerGuide
 from easy_llama_tui.widgets.sampler_panel import SamplerPanel
@@ -33,7 +32,7 @@ DISTRIBUTION = Distribution(
 )
 
 
-class Host(App[None]):
+class Host(ThemedApp):
     """A screen with the panel, that answers each change as the chat does."""
 
     def __init__(self, width: int) -> None:
@@ -53,9 +52,6 @@ class Host(App[None]):
             yield self.panel
 
     def on_mount(self) -> None:
-        for theme in load_themes([themes_folder()])[0]:
-            self.register_theme(theme)
-        self.theme = DEFAULT_THEME
         self.panel.focus_first()
 
     def on_key(self, event: events.Key) -> None:
@@ -97,11 +93,7 @@ class Shown:
         raise AssertionError(name)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
-        while not condition():
-            assert time.monotonic() < deadline, "never happened"
-            await self.pilot.pause()
-            await asyncio.sleep(0)
+        await until(self.pilot, condition)
 
     @property
     def rows(self) -> str:
@@ -185,8 +177,9 @@ async def test_what_has_no_effect_stands_in_brackets_and_says_why() -> None:
         assert "No effect now: temp is 0." in shown.guide
 
 
-@pytest.mark.parametrize("width", [24, 36, 60])
-@pytest.mark.parametrize("height", [8, 12, 24, 50])
+@pytest.mark.parametrize(
+    ("width", "height"), [(24, 8), (36, 12), (60, 8), (24, 24), (36, 24), (24, 50), (60, 50)]
+)
 async def test_nothing_is_wider_or_higher_than_the_panel(width: int, height: int) -> None:
     async with panel(width=width, height=height) as shown:
         shown.app.panel.show_distribution(DISTRIBUTION)

@@ -1,10 +1,15 @@
 """Windows from 40 to 300 columns and from 12 rows on, also while they change."""
 
+from pathlib import Path
+
 import pytest
-from support.running_app import RunApp, Running
+from support.running_app import RunApp, Running, begin_chat, settings_for
+from support.scripted_engine import ScriptedEngine
 from support.whole_app import rows, text, until_screen, until_seen
 from textual.widgets import TextArea
 
+from easy_llama_tui.app import EzllamaApp
+from easy_llama_tui.chats.session_store import SessionStore
 from easy_llama_tui.replies.wording import ChatState
 
 SIZES = [(40, 12), (60, 16), (80, 24), (300, 60)]
@@ -133,3 +138,45 @@ async def test_a_long_draft_leaves_room_for_the_chat(run_app: RunApp) -> None:
         assert is_filled(running, (40, 12))
         assert running.screen.chat_log.outer_size.height >= 1
         assert running.screen.status_bar.size.height == 1
+
+
+@pytest.mark.parametrize("size", [(40, 8), (40, 12), (60, 16), (80, 24), (120, 36)])
+async def test_a_long_draft_leaves_the_chat_at_least_half_of_the_rows(
+    run_app: RunApp, size: tuple[int, int]
+) -> None:
+    async with run_app(size=size) as running:
+        await running.exchange("Hello", "the reply")
+        for number in range(9):
+            await running.type(f"line{number}")
+            await running.pilot.press("ctrl+j")
+        await running.type("end")
+        prompt, log = running.screen.prompt, running.screen.chat_log
+        await running.until(lambda: prompt.size.height > 1)
+        assert prompt.outer_size.height <= size[1] / 2
+        assert running.screen.query_one("#writing").outer_size.height <= max(size[1] / 2, 3) + 1
+        assert log.scrollable_content_region.height >= 1
+        await until_seen(running, "the reply", "end")
+        shown = rows(running)
+        assert "tiny" in shown[0] and "re-roll" in shown[-1]
+        # Another size, another limit.
+        await running.pilot.resize_terminal(80, 30)
+        await running.until(lambda: prompt.size.height == 8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_notice_leaves_the_title_the_prompt_and_the_state_in_view(
+    store: SessionStore, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    engine = ScriptedEngine()
+    app = EzllamaApp(lambda: engine, lambda: store, begin_chat(), settings_for(tmp_path))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        running = Running(pilot, app, engine, store)
+        await running.until_state(ChatState.IDLE)
+        await running.type("draft")
+        await running.until(lambda: "draft" in rows(running)[-2] and "ready" in rows(running)[-1])
+        before = rows(running)
+        await running.pilot.press("ctrl+r")
+        await until_seen(running, "There is nothing")
+        shown = rows(running)
+        assert (shown[0], shown[-3:]) == (before[0], before[-3:])
+        await app.action_quit()

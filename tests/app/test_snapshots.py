@@ -26,7 +26,7 @@ from easy_llama_tui.replies.wording import ChatState
 SnapCompare = Callable[..., bool]
 
 SEEN = {
-    "format": (" tokens", "w0"),
+    "format": (" tokens", "im_start"),
     "sampler": ("top_k", "meow"),
     "candidates": ("meow", "survive"),
     "context": ("Used ", "●pin"),
@@ -56,6 +56,9 @@ def fixed_chat() -> Chat:
     conversation.set_pinned(first.id, True)
     conversation.add("user", "And the cow?", parent=reply.id)
     conversation.add("bot", "The cow", finish="interrupted")
+    for message in conversation.messages:
+        if message.role == "bot":
+            conversation.restore(replace(message, by="tiny"))
     return chat
 
 
@@ -95,6 +98,7 @@ def test_a_panel_beside_a_chat(
         panel=name,
         state_file=None,
     )
-    app: App[None] = EzllamaApp(ScriptedEngine(), SessionStore(tmp_path / "sessions"), fixed_chat(), settings)
+    store = SessionStore(tmp_path / "sessions")
+    app: App[None] = EzllamaApp(ScriptedEngine, lambda: store, fixed_chat(), settings)
     assert snap_compare(app, terminal_size=size, run_before=looks(name, tmp_path))
     assert app.chat_screen.leave()  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ async def test_it_begins_at_the_theme_that_is_on() -> None:
         await reader.until_seen("▸ ezllama-dark ●")
         assert reader.app.theme == DEFAULT_THEME
         assert reader.line("ezllama-light").rpartition("│")[2].split() == ["ezllama-light", "light"]
-        assert reader.line("nord").rpartition("│")[2].split() == ["nord", "dark"]
+        assert reader.line("monokai").rpartition("│")[2].split() == ["monokai", "dark"]
 
 
 async def test_a_theme_is_put_on_as_it_is_highlighted_and_kept_with_enter() -> None:
@@ -128,7 +128,10 @@ async def test_list_and_sample_are_seen_at_any_size(size: tuple[int, int]) -> No
         await reader.until_seen("Enter keeps", "Esc goes back")
         assert ("the context" in reader.text()) == (size[1] >= 24)
         assert reader.is_open
-        assert len([line for line in reader.lines() if line.rstrip(" │▆▃▁").endswith(("dark", "light"))]) >= 4
+        assert (
+            len([line for line in reader.lines() if line.rstrip(" │▁▂▃▄▅▆▇").endswith(("dark", "light"))])
+            >= 4
+        )
 
 
 async def test_a_name_of_a_theme_is_shown_as_text() -> None:

@@ -16,12 +16,14 @@ from easy_llama.events import (
     Event,
     Finished,
     FinishReason,
+    Likelihood,
     LiveSettings,
     PromptProgress,
     Token,
 )
 from easy_llama.prompt import Control, Turn, Written
 from easy_llama.samplers import SamplerSettings
+from easy_llama.scores import OnRead, Score, ScoredToken, ScoreRequest
 from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 
 END = "<end>"
@@ -32,11 +34,12 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\s*\S+\s*|\s+", text)
 
 
-def finished(reason: FinishReason, count: int) -> Finished:
+def finished(reason: FinishReason, ids: Sequence[int]) -> Finished:
+    count = len(ids)
     return Finished(
         reason=reason,
         text="",
-        ids=tuple(range(count)),
+        ids=tuple(ids),
         seed=1,
         prompt_tokens=20,
         reused_tokens=0,
@@ -56,6 +59,7 @@ class Asked:
     sampler: SamplerSettings
     live: LiveSettings
     text: str
+    reply_start: tuple[int, ...] = ()
 
 
 class ScriptedEngine:
@@ -77,6 +81,10 @@ class ScriptedEngine:
         self.load_error: EasyLlamaError | None = None
         self.ignores_cancel = False
         self.closed = threading.Event()
+        self.scored: list[ScoreRequest] = []
+        self.may_score = threading.Event()
+        self.may_score.set()
+        self._vocabulary: list[str] = []
         self._script: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
 
     def say(self, *words: str) -> None:
@@ -118,13 +126,26 @@ class ScriptedEngine:
                 if not isinstance(piece, Control) and piece.turn == through
             ]
             pieces = pieces[: places[-1] + 1]
-        return RenderedPrompt(pieces, tuple(range(sum(len(_words(piece.text)) for piece in pieces))))
+        ids = tuple(self.id_of(word) for piece in pieces for word in _words(piece.text))
+        return RenderedPrompt(pieces, ids, len(start))
+
+    def id_of(self, word: str) -> int:
+        """The token that a word is."""
+        if word not in self._vocabulary:
+            self._vocabulary.append(word)
+        return self._vocabulary.index(word)
 
     def places(self, prompt: RenderedPrompt) -> tuple[int, ...]:
         return tuple(place for place, piece in enumerate(prompt.pieces) for _ in _words(piece.text))
 
     def token_texts(self, ids: Sequence[int]) -> tuple[str, ...]:
-        return tuple(f"w{token} " for token in ids)
+        return tuple(self._vocabulary[token] for token in ids)
+
+    def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        return tuple(text.encode() for text in self.token_texts(ids))
+
+    def is_control(self, token: int) -> bool:
+        return self._vocabulary[token].startswith("<|")
 
     def format_warnings(self, format_name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
         return ()
@@ -136,31 +157,59 @@ class ScriptedEngine:
         sampler: SamplerSettings,
         cancel: CancelFlag,
         live: LiveSettings,
+        reply_start: tuple[int, ...] = (),
     ) -> Iterator[Event]:
         text = "".join(piece.text for piece in prompt.pieces)
-        self.requests.append(Asked(self._turns, self._opening, format_name, sampler, live, text))
+        self.requests.append(Asked(self._turns, self._opening, format_name, sampler, live, text, reply_start))
         yield PromptProgress(20, 20, 0)
+        for token in reply_start:
+            yield Token(token, self._vocabulary[token])
+        ids = [*reply_start]
         for count, word in enumerate(self._words(cancel)):
             if word is None:
-                yield finished("interrupted", count)
+                yield finished("interrupted", ids)
                 return
             if word == END:
-                yield finished("stop", count)
+                yield finished("stop", ids)
                 return
             if live.candidates:
                 yield Candidates(count, self.distribution(live.candidates))
-            yield Token(count, word)
+            ids.append(self.id_of(word))
+            yield Token(ids[-1], word)
 
     def next_tokens(
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
     ) -> Distribution | None:
         return self.distribution(count)
 
+    def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
+        """Each token is half as likely as the one before; what could stand there is always the same."""
+        self.scored.append(request)
+        while not self.may_score.wait(0.01):
+            if on_read is not None:
+                on_read(PromptProgress(1, len(request.tokens), 0))
+            if cancel.is_set:
+                return None
+        found = self.distribution(request.candidates) if request.candidates else None
+        return Score(
+            request.start,
+            tuple(
+                ScoredToken(
+                    token,
+                    self._vocabulary[token].encode(),
+                    Likelihood(-0.7 * place, place + 1, 1.5) if place else None,
+                    found,
+                )
+                for place, token in enumerate(request.tokens)
+                if place >= request.start
+            ),
+        )
+
     def distribution(self, count: int) -> Distribution:
         rows = [
-            Candidate(7, " meow", 0.5, 0.75),
-            Candidate(8, "\n", 0.25, 0.25),
-            Candidate(9, " woof", 0.1, 0.0),
+            Candidate(self.id_of(" meow"), " meow", 0.5, 0.75),
+            Candidate(self.id_of("\n"), "\n", 0.25, 0.25),
+            Candidate(self.id_of(" woof"), " woof", 0.1, 0.0),
         ]
         return Distribution(tuple(rows[:count]), 2)
 
@@ -169,11 +218,11 @@ class ScriptedEngine:
 
     def _words(self, cancel: CancelFlag) -> Iterable[str | None]:
         while True:
+            if cancel.is_set and not self.ignores_cancel:
+                yield None
             try:
                 word = self._script.get(timeout=0.01)
             except queue.Empty:
-                if cancel.is_set and not self.ignores_cancel:
-                    yield None
                 continue
             if isinstance(word, Exception):
                 raise word

@@ -19,7 +19,8 @@ def test_nothing_that_llama_cpp_says_is_on_the_screen(open_chat: Start, *, verbo
     assert terminal.wait() == 0
     written = terminal.raw.decode()
     assert [word for word in LLAMA_CPP_SAYS if word in written] == []
-    log = locations.log_file().read_text()
+    # The file is made with its first line.
+    log = locations.log_file().read_text() if locations.log_file().exists() else ""
     if verbose:
         assert {"llama_model_loader", "print_info", "llama_context"} <= set(re.findall(r"\w+", log))
         assert terminal.last_words == [f"llama.cpp's log: {locations.log_file()}"]

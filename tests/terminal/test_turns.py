@@ -122,3 +122,28 @@ def test_chats_are_begun_left_and_resumed(open_chat: Start, store: SessionStore,
     assert terminal.wait() == 0
     assert [message.content for message in store.load(str(elsewhere)).messages][:5] == [*contents, "Bye!"]
     assert len(store.load(first.id).messages) == 4
+
+
+def test_a_reply_is_forked_at_a_token_and_keeps_all_before_it(open_chat: Start, store: SessionStore) -> None:
+    terminal = open_chat()
+    terminal.send(SUM)
+    terminal.until_answered()
+    terminal.until(lambda: len(saved(store)) == 2 and saved(store)[-1].finish)
+    first = saved(store)[-1]
+    terminal.type("/tokens")
+    terminal.until(lambda: terminal.prompt == "/tokens")
+    terminal.keys("enter")
+    terminal.until("perplexity")
+    terminal.type("ll")
+    terminal.until("Token 3 of")
+    terminal.until("●")
+    terminal.type("c")
+    terminal.until("▸")
+    terminal.keys("enter")
+    terminal.until("‹ 2/2 ›")
+    terminal.until(lambda: len(saved(store)) == 3 and saved(store)[-1].finish)
+    fork = saved(store)[-1]
+    assert fork.parent == first.parent
+    assert fork.ids[:2] == first.ids[:2] and fork.ids[2] != first.ids[2]
+    # All that comes before the new token was in the cache.
+    assert fork.made[-1].prompt_tokens - fork.made[-1].reused_tokens == 1

@@ -137,7 +137,7 @@ class TestListing:
         damaged = {
             "binary": b"\xff\xfe",
             "cut": text[:-20].encode(),
-            "newer": b"schema = 2\n",
+            "newer": b"schema = 3\n",
             "orphan": text.replace('parent = "m1"', 'parent = "m9"').encode(),
         }
         for name, data in damaged.items():

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easy_llama.prompt import Turn
+from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.conversation import Conversation, ConversationError, Message, storable_text
+from easy_llama_tui.chats.making import Making, Recipe
 from easy_llama_tui.chats.session import ModelReference, SamplerChoice, Session, from_toml, to_toml
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -41,8 +43,13 @@ class TestMessage:
         with pytest.raises(ValueError, match="no time zone"):
             Message("m1", None, "user", "", datetime(2026, 11, 22))
 
-    def test_token_ids_are_not_compared(self):
-        assert message("m1", role="bot", ids=(1, 2)) == message("m1", role="bot")
+    def test_only_a_reply_was_made_by_a_model(self):
+        made = (Making(Recipe("tiny", "tiny.gguf", "template", "Mine", SamplerSettings()), NOON),)
+        assert message("m1", role="bot", made=made, by="somebody").author == "tiny"
+        assert message("m1", role="bot", by="somebody").author == "somebody"
+        assert message("m1", role="bot").author == ""
+        with pytest.raises(ConversationError, match="no model made it"):
+            message("m1", role="user", made=made)
 
     def test_only_a_reply_has_a_finish(self):
         with pytest.raises(ConversationError, match="'m1'"):
@@ -414,9 +421,10 @@ def saved_and_loaded(conversation):
         format="template",
         sampler=SamplerChoice("DefaultSampling"),
         messages=conversation.messages,
+        shown=conversation.shown_elsewhere(),
     )
     again = from_toml(to_toml(session), "chat.toml")
-    return Conversation(again.messages, again.head, now=lambda: NOON)
+    return Conversation(again.messages, again.head, shown=again.shown, now=lambda: NOON)
 
 
 def grow(data, conversation, steps, actions=("add", "branch", "alternative", "show", "end_at", "pin")):
@@ -455,7 +463,7 @@ class TestUndoing:
             conversation.put_back(removed)
             assert state_of(conversation) == before
             loaded = saved_and_loaded(conversation)
-            assert (loaded.messages, loaded.head, loaded.path()) == before[:3]
+            assert state_of(loaded) == before
 
     @settings(max_examples=100, deadline=None)
     @given(st.data())
@@ -492,6 +500,128 @@ class TestUndoing:
         again = saved_and_loaded(conversation)
         again.put_back(removed)
         assert state_of(again)[:5] == before
+
+
+MAKINGS = [
+    Making(Recipe(name, f"{name}.gguf", "template", "Mine", SamplerSettings(temp=temp)), NOON, seed=temp)
+    for name, temp in (("tiny", 1), ("large", 2))
+]
+
+
+class TestTheWholeLifeOfAChat:
+    """Whatever is done in whatever order, nothing is lost but what was deleted, and a file holds it all."""
+
+    @settings(max_examples=120, deadline=None)
+    @given(st.data())
+    def test_the_tree_that_comes_back_is_the_same(self, data):
+        chat = Conversation(now=lambda: NOON)
+        chat.add("user", "woof?")
+        undo, expected = [], {"m1": "woof?"}
+        for step in range(data.draw(st.integers(1, 16))):
+            known = ids(chat.messages)
+            action = data.draw(
+                st.sampled_from(
+                    [
+                        *("ask", "reroll", "edit", "edit in place", "flip", "go to", "end at"),
+                        *("delete", "undo", "name", "pin", "load"),
+                    ]
+                )
+            )
+            chosen = data.draw(st.sampled_from(known)) if known else None
+            text = f"text {step}"
+            match action:
+                case "ask":
+                    expected[chat.add("user", text).id] = text
+                    reply = chat.add("bot", text, finish="stop", ids=(step,))
+                    made = (data.draw(st.sampled_from(MAKINGS)),)
+                    chat.update(reply.id, content=text, finish="stop", ids=(step,), made=made)
+                    expected[reply.id] = text
+                case "reroll" | "edit" if chosen:
+                    expected[chat.add_alternative(chosen, text).id] = text
+                case "edit in place" if chosen:
+                    undo.append(chat.get(chosen))
+                    edited = chat.get(chosen).role == "bot" or None
+                    expected[chosen] = chat.update(chosen, content=text, edited=edited).content
+                case "flip" if chosen:
+                    siblings = ids(chat.siblings(chosen))
+                    chat.show(siblings[siblings.index(chosen) - 1])
+                case "go to" if chosen:
+                    chat.show(chosen)
+                    assert chosen in ids(chat.path())
+                case "end at" if chosen:
+                    chat.end_at(chosen)
+                case "delete" if chosen:
+                    before, held = state_of(chat), dict(expected)
+                    undo.append(removed := chat.remove(chosen))
+                    for one in removed.messages:
+                        del expected[one.id]
+                    if data.draw(st.booleans()):  # taken back at once, nothing is to be seen of it
+                        chat.put_back(undo.pop())
+                        expected = held
+                        assert state_of(chat) == before
+                case "undo" if undo:
+                    self.undo(chat, undo.pop(), expected)
+                case "name" if chosen:
+                    chat.name_branch(chosen, data.draw(st.sampled_from(["", 'the "cow"', "moo"])))
+                case "pin" if chosen:
+                    chat.set_pinned(chosen, True)
+                case "load":
+                    before = state_of(chat)
+                    chat = saved_and_loaded(chat)
+                    assert state_of(chat) == before
+            assert {one.id: one.content for one in chat.messages} == expected
+            path = chat.path()
+            assert [one.parent for one in path] == [None, *ids(path)][: len(path)]
+            assert (path[-1].id if path else None) == chat.head
+        assert state_of(saved_and_loaded(chat)) == state_of(chat)
+
+    def undo(self, chat, before, expected):
+        try:
+            if isinstance(before, Message):
+                expected[before.id] = chat.restore(before).content
+            else:
+                chat.put_back(before)
+                expected |= {one.id: one.content for one in before.messages}
+        except ConversationError:
+            return  # what it followed was deleted too
+
+    def test_what_a_branch_last_showed_is_there_after_a_save(self, chat):
+        older = chat.add("user", "older", parent="m2").id
+        chat.add("user", "newer", parent="m2")
+        chat.show(older)
+        chat.add("user", "anew", parent=None)
+        assert chat.shown_elsewhere() == (older,)
+        again = saved_and_loaded(chat)
+        again.show("m1")
+        assert again.head == older
+
+    def test_ids_of_what_is_not_there_any_more_are_passed_over(self, chat):
+        again = Conversation(chat.messages, "m4", shown=("m99", "m3"))
+        assert (again.head, again.shown_elsewhere()) == ("m4", ())
+
+
+class TestNamingAndRestoring:
+    def test_a_branch_is_named_and_its_name_taken_away(self, chat):
+        assert chat.name_branch("m3", "the cat") is chat.get("m3")
+        assert chat.get("m3").branch == "the cat"
+        assert chat.update("m3", content="other").branch == "the cat"
+        assert chat.name_branch("m3", "").branch == ""
+        with pytest.raises(ConversationError, match="'m99'"):
+            chat.name_branch("m99", "x")
+
+    def test_an_edit_in_place_keeps_who_made_it_and_is_taken_back(self, chat):
+        before = chat.update("m2", content="woof!", finish="stop", ids=(7, 8), made=tuple(MAKINGS))
+        edited = chat.update("m2", content="arf", finish="stop", edited=True)
+        assert (edited.made, edited.edited, edited.ids) == (tuple(MAKINGS), True, ())
+        chat.set_pinned("m2", True)
+        restored = chat.restore(before)
+        assert (restored.content, restored.ids, restored.edited, restored.pinned) == (
+            "woof!",
+            (7, 8),
+            False,
+            True,
+        )
+        assert ids(chat.path()) == ["m1", "m2", "m3", "m4"]
 
 
 class TestInvariants:

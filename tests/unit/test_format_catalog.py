@@ -64,7 +64,7 @@ class TestTheNames:
             FormatCatalog({"mine": OWN}).get(name)
 
     def test_one_that_is_near_to_none_leads_to_the_list(self) -> None:
-        with pytest.raises(ValueError, match="F2 lists them"):
+        with pytest.raises(ValueError, match="/format lists them"):
             FormatCatalog({}).get("#" * 40)
 
     @pytest.mark.parametrize("name", ["mine", "chatml"])

@@ -115,6 +115,19 @@ def test_a_draft_that_is_too_long_is_told_and_nothing_is_read() -> None:
     assert (found.error, found.distribution) == ("", None)
 
 
+@pytest.mark.parametrize(("policy", "can"), [(Policy.STOP, False), (Policy.DROP_OLDEST, True)])
+def test_a_reply_is_not_to_be_continued_where_nothing_more_fits(policy: Policy, can: bool) -> None:
+    engine = ScriptedEngine()
+    asked, said = PathTurn(Turn("user", "And the dog?"), ("m4",)), PathTurn(Turn("bot", "Woof."), ("m5",))
+    turns = (ASKED, SAID, asked, said)
+    engine.context_length = whole_length(engine, turns)
+    assert look(request(*turns, policy=policy), engine).can_continue
+    engine.context_length -= 4
+    assert look(request(*turns, policy=policy), engine).can_continue is can
+    # What is asked next is another matter.
+    assert look(request(*turns[:-1], policy=policy), engine).can_continue
+
+
 class TestTokens:
     def test_they_are_listed_where_that_is_wished(self) -> None:
         found = look(request(ASKED, with_tokens=True))

@@ -1,6 +1,9 @@
 """The keys: their names, what terminals send for them, and what a person may change."""
 
+import importlib
+import inspect
 import string
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -13,6 +16,9 @@ from textual.events import Key as KeyEvent
 from textual.keys import _character_to_key
 from textual.widgets import TextArea
 
+import easy_llama_tui
+from easy_llama_tui.preferences import config_text, panel_keys
+from easy_llama_tui.preferences.key import NO_KEY
 from easy_llama_tui.preferences.key_names import (
     PROMPT_EDITING_KEYS,
     KeyNameError,
@@ -25,13 +31,11 @@ from easy_llama_tui.preferences.key_names import (
 from easy_llama_tui.preferences.keymap import (
     APP_KEYS,
     CHAT_KEYS,
-    LOG_KEYS,
-    MESSAGE_KEYS,
-    NO_KEY,
     PROMPT_KEYS,
     KeyBindings,
     effective_bindings,
 )
+from easy_llama_tui.screens import help_screen
 
 
 def arrives(sequence: str) -> str:
@@ -182,7 +186,7 @@ class TestTerminals:
 class TestDefaults:
     def test_they_are_without_conflict_and_could_have_been_written(self) -> None:
         every = KeyBindings().by_id()
-        assert len(every) == len((*APP_KEYS, *CHAT_KEYS, *PROMPT_KEYS, *LOG_KEYS, *MESSAGE_KEYS))
+        assert len(every) == sum(map(len, KeyBindings().contexts().values()))
         overrides = {id_: key.keys for id_, key in every.items()}
         assert effective_bindings(overrides) == (KeyBindings(), ())
         assert effective_bindings({}) == (KeyBindings(), ())
@@ -219,8 +223,8 @@ class TestOverrides:
                 ['help: F6 is already the key of "new"; the default, "f1", is used'],
             ),
             (
-                {"new": "f6,f7", "help": "f7,f6"},
-                ['help: F7 and F6 are already keys of "new"; the default, "f1", is used'],
+                {"new": "f6,f12", "help": "f12,f6"},
+                ['help: F12 and F6 are already keys of "new"; the default, "f1", is used'],
             ),
             (
                 {"help": "ctrl+_", "quit": "ctrl+/"},
@@ -356,3 +360,70 @@ class TestInTextual:
         async with app.run_test() as pilot:
             await pilot.press("ctrl+n", "ctrl+r", "f12", "ctrl+@", "f1", "escape", "ctrl+p", "f10", "ctrl+q")
         assert app.noted == ["reroll", "new", "help", "help", "commands", "quit"]
+
+
+def bound_in(module: str) -> list[tuple[str, Binding]]:
+    """The bindings of the classes of a module, with the names of the classes."""
+    return [
+        (f"{module}.{name}", binding)
+        for name, kind in inspect.getmembers(importlib.import_module(module), inspect.isclass)
+        if kind.__module__ == module
+        for binding in Binding.make_bindings(vars(kind).get("BINDINGS", ()))
+    ]
+
+
+class TestEveryBinding:
+    @pytest.mark.parametrize(
+        "module",
+        [
+            f"easy_llama_tui.{package}.{found.stem}"
+            for package in ("widgets", "screens")
+            for found in sorted((Path(easy_llama_tui.__file__).parent / package).glob("*.py"))
+            if "BINDINGS" in found.read_text(encoding="utf-8")
+        ],
+    )
+    def test_can_be_changed(self, module: str) -> None:
+        keys = KeyBindings().by_id()
+        for where, binding in bound_in(module):
+            if binding.action == "nothing":
+                continue
+            assert binding.id in keys, f"{where}: {binding.key} is not among the keys that can be changed"
+            key = keys[binding.id]
+            assert binding.action == key.action
+
+    def test_has_a_place_in_the_printed_configuration_and_in_the_help(self) -> None:
+        contexts = set(KeyBindings().contexts())
+        assert set(config_text._CONTEXTS) == contexts
+        assert set(help_screen._HEADINGS) == contexts - {"help", "palette"}
+
+    def test_may_have_the_key_of_another_where_they_never_meet(self) -> None:
+        changed = {"chats-rename": "f5", "sampler-off": "p", "context-pin": "k,P", "models-close": "f9"}
+        bindings, problems = effective_bindings(changed)
+        # The lists of panels go up with k.
+        assert [problem.id for problem in problems] == ["context-pin"]
+        assert bindings.by_id()["context-pin"].keys == "P"
+        assert bindings.by_id()["chats-rename"].keys == "f5"
+
+    def test_takes_no_key_that_a_field_needs(self) -> None:
+        changed = {"chats-rename": "r", "pick-up": "ctrl+w", "format-down": "home"}
+        _, problems = effective_bindings(changed)
+        assert [problem.id for problem in problems] == list(changed)
+        assert all("the field above needs it" in problem.reason for problem in problems)
+
+    @pytest.mark.parametrize("id_", panel_keys.WAYS_OUT)
+    def test_leaves_a_way_out_of_each_screen(self, id_: str) -> None:
+        bindings, problems = effective_bindings({id_: ""})
+        assert bindings == KeyBindings()
+        assert problems[0].reason.startswith("it needs a key, or there were no way back")
+
+
+class TestSentences:
+    def test_name_the_keys_in_force(self) -> None:
+        bindings, _ = effective_bindings({"stop": "f12", "theme": "", "reroll": ""})
+        assert bindings.said("{stop} stops, {reroll} re-rolls, {theme} colours.") == (
+            "F12 stops, /reroll re-rolls, /theme colours."
+        )
+        assert effective_bindings({"edit-editor": ""})[0].said("{edit-editor}") == "“Edit in your editor”"
+
+    def test_keep_what_is_no_action(self) -> None:
+        assert KeyBindings().said("a {brace} and {} and {stop}") == "a {brace} and {} and Esc"

@@ -1,5 +1,6 @@
 """What the command line begins with."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from easy_llama.errors import GGUFError
 from easy_llama.samplers import GreedyDecoding, MinPSampling
 from easy_llama_tui import launch as launch_module
-from easy_llama_tui import locations
+from easy_llama_tui import locations, program
+from easy_llama_tui.__main__ import main
 from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
@@ -22,6 +24,16 @@ from easy_llama_tui.samplers.sampler_presets import save_preset
 Start = Callable[..., tuple[Launch, Chat]]
 
 
+def test_the_program_begins_without_collecting_garbage_and_goes_back_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(program, "build_parser", lambda: seen.append(gc.isenabled()) or build_parser())
+    assert main(["--print-config"]) == 0
+    assert "[appearance]" in capsys.readouterr().out
+    assert (seen, gc.isenabled()) == ([False], True)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> SessionStore:
     return SessionStore(tmp_path / "sessions")
@@ -32,7 +44,7 @@ def start(store: SessionStore) -> Start:
     def run(*argv: str) -> tuple[Launch, Chat]:
         arguments = build_parser().parse_args(argv)
         around = look_around()
-        launch = prepare(arguments, store, around)
+        launch = prepare(arguments, lambda: store, around)
         return launch, open_chat(launch, arguments, around)
 
     return run
@@ -178,7 +190,7 @@ def test_a_resumed_chat_whose_model_is_gone_opens_without_one(
     launch, chat = start("--resume")
     assert (launch.options, launch.model) == (None, ModelReference("", ""))
     (notice,) = launch.notices
-    assert (path or "none was named") in notice and "F3" in notice
+    assert (path or "none was named") in notice and "/model" in notice
     # Another model for the time being is no reason to forget which it was.
     assert chat.model == ModelReference(path, "tiny")
     assert [one.content for one in chat.conversation.path()] == ["Hello"]

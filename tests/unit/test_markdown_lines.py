@@ -78,6 +78,24 @@ def test_text_that_arrives_in_pieces_ends_as_text_rendered_at_once(
     assert growing.lines == rendered(source, width)
 
 
+LIST_LINES = st.tuples(
+    st.sampled_from(["", "", " ", "  ", "   ", "    ", "      ", "> "]),
+    st.sampled_from(["- ", "- ", "* ", "1. ", "1. ", "2) ", "9. ", "10. ", "0. ", "", "-", "1."]),
+    st.sampled_from(["a", "*b* c", "", "```", "---", "===", "- d", "    e", "x | y", "|-|-|"]),
+    st.sampled_from(["\n", "\n", "\n\n", "\n\n\n", " \n"]),
+).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(LIST_LINES, max_size=12).map("".join), st.integers(1, 9), st.sampled_from([14, 30]))
+def test_a_list_that_grows_ends_as_one_rendered_at_once(source: str, size: int, width: int) -> None:
+    growing = MarkdownLines(width, STYLES)
+    for start in range(0, len(source), size):
+        growing.extend(source[start : start + size], complete=False)
+    growing.extend("", complete=True)
+    assert growing.lines == rendered(source, width)
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -92,6 +110,7 @@ def test_text_that_arrives_in_pieces_ends_as_text_rendered_at_once(
         "text[1]\n\n[1]: http://x\n'title\n\nmore'",
         "    code\n\n    code\n\nend",
         "1. a\n   ```sh\n   ls\n   ```\n2. b",
+        "- a\n- b|c\n-|-\nd|e\n- f",
         "# h\ntext\nsetext\n===",
         "**para\n```x`y**",
     ],
@@ -124,6 +143,36 @@ def test_finished_blocks_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> 
     first = growing.extend("three", complete=False)
     assert read == ["item three"]
     assert first == 3
+
+
+def test_finished_items_of_a_list_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = MarkdownLines(30, STYLES)
+    source = "".join(f"{number}. item\n" for number in range(1, 100))
+    growing.extend(source, complete=False)
+    read: list[str] = []
+    parse = markdown_lines._Blocks.parse
+
+    def noting(blocks: markdown_lines._Blocks, text: str) -> object:
+        read.append(text)
+        return parse(blocks, text)
+
+    monkeypatch.setattr(markdown_lines._Blocks, "parse", noting)
+    assert growing.extend("100. more", complete=False) == 99
+    assert read == ["99. item\n100. more"]
+    assert growing.lines[-1].text == "  100. more"
+
+
+def test_numbers_count_from_the_first() -> None:
+    assert shown("7. a\n7. b\n7. c\n\ntext\n\n0. d\n5. e\n") == [
+        "  7. a",
+        "  8. b",
+        "  9. c",
+        "",
+        "text",
+        "",
+        "  0. d",
+        "  1. e",
+    ]
 
 
 def test_what_may_become_a_mark_is_held_back() -> None:

@@ -9,8 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import easy_llama_tui.chats.session as session_module
+from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.conversation import Conversation, Message
+from easy_llama_tui.chats.making import Making, Recipe
 from easy_llama_tui.chats.session import (
     ModelReference,
     SamplerChoice,
@@ -22,9 +24,31 @@ from easy_llama_tui.chats.session import (
     title_from,
     to_toml,
 )
+from easy_llama_tui.chats.session_skim import _skim_own_shape, skim
 
 BEGUN = datetime(2026, 11, 22, 10, 15, 0, tzinfo=UTC)
 CHANGED = datetime(2026, 11, 22, 10, 16, 12, tzinfo=UTC)
+
+RECIPE = Recipe(
+    model="SmolLM2 135M Instruct",
+    file="models/SmolLM2-135M-Instruct.Q4_1.gguf",
+    format="template",
+    preset="DefaultSampling",
+    sampler=SamplerSettings(temp=0.1 + 0.2, top_p=None),
+    context_length=2048,
+    threads=2,
+    gpu_layers=0,
+)
+MAKING = Making(
+    RECIPE,
+    datetime(2026, 11, 22, 10, 16, 12, 301_000, tzinfo=UTC),
+    seed=3048193,
+    reading_seconds=0.4125,
+    writing_seconds=1.9,
+    prompt_tokens=20,
+    reused_tokens=4,
+    written_tokens=34,
+)
 
 SESSION = Session(
     id="20261122-101500-3f9c",
@@ -40,11 +64,20 @@ SESSION = Session(
     ),
     messages=(
         Message("m1", None, "user", "The dog says woof", BEGUN),
-        Message("m2", "m1", "bot", 'The cat says "meow".\n\n\tprint("C:\\\\")\n', CHANGED, "stop"),
+        Message(
+            "m2",
+            "m1",
+            "bot",
+            'The cat says "meow".\n\n\tprint("C:\\\\")\n',
+            CHANGED,
+            "stop",
+            (1810, 9),
+            made=(MAKING,),
+        ),
     ),
 )
 
-AS_TEXT = r'''schema = 1
+AS_TEXT = r'''schema = 2
 id = "20261122-101500-3f9c"
 title = "The dog says woof"
 named = false
@@ -69,6 +102,38 @@ kind = "usual"
 [context]
 policy = "drop-oldest"
 
+[[recipes]]
+model = "SmolLM2 135M Instruct"
+file = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
+format = "template"
+preset = "DefaultSampling"
+context_length = 2048
+threads = 2
+gpu_layers = 0
+
+[recipes.sampler]
+max_len_tokens = -1
+temp = 0.30000000000000004
+top_p = "off"
+min_p = 0.05
+frequency_penalty = 0.0
+presence_penalty = 0.0
+repeat_penalty = 1.0
+top_k = 40
+penalty_last_n = 64
+typical_p = 1.0
+top_n_sigma = -1.0
+xtc_probability = 0.0
+xtc_threshold = 0.1
+dry_multiplier = 0.0
+dry_base = 1.75
+dry_allowed_length = 2
+dry_penalty_last_n = -1
+dry_sequence_breakers = "[\"\\n\", \":\", \"\\\"\", \"*\"]"
+mirostat = 0
+mirostat_tau = 5.0
+mirostat_eta = 0.1
+
 [[messages]]
 id = "m1"
 role = "user"
@@ -86,7 +151,47 @@ The cat says "meow".
 	print("C:\\\\")
 """
 finish = "stop"
-'''
+made = [
+  { recipe = 1, began = 2026-11-22T10:16:12.301Z, seed = 3048193, reading = 0.412, writing = 1.9, prompt = 20, reused = 4, written = 34 },
+]
+ids = "1810 9"
+'''  # noqa: E501 (a line of the file)
+
+AS_TEXT_OF_SCHEMA_1 = """schema = 1
+id = "20261122-101500-3f9c"
+title = "The dog says woof"
+named = false
+created = 2026-11-22T10:15:00Z
+updated = 2026-11-22T10:16:12Z
+head = "m2"
+shown = "a key that had no meaning"
+
+[model]
+path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
+name = "SmolLM2 135M Instruct"
+
+[format]
+name = "template"
+
+[sampler]
+preset = "DefaultSampling"
+top_k = 40
+
+[[messages]]
+id = "m1"
+role = "user"
+created = 2026-11-22T10:15:00Z
+content = "The dog says woof"
+ids = 5
+
+[[messages]]
+id = "m2"
+parent = "m1"
+role = "bot"
+content = "meow"
+finish = "stop"
+pinned = true
+"""
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 # Made of what a TOML string has to treat with care, and what newline translation would change.
@@ -105,6 +210,27 @@ sampler_values = st.dictionaries(
     max_size=5,
 )
 
+all_samplers = st.builds(
+    SamplerSettings,
+    temp=st.none() | st.floats(0, 10),
+    top_k=st.none() | st.integers(-1, 1000),
+    min_p=st.none() | st.floats(0, 1),
+    dry_multiplier=st.none() | st.floats(0, 5),
+    dry_sequence_breakers=st.lists(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), max_size=2
+    ),
+    logit_bias=st.none() | st.dictionaries(st.integers(0, 99), st.floats(-9, 9), max_size=2),
+    grammar=st.none() | st.sampled_from(["off", 'root ::= "\\"" [^\\n]* # é']),
+)
+all_recipes = st.builds(
+    Recipe,
+    *(texts, texts, texts, texts, all_samplers),
+    context_length=st.none() | st.integers(0, 2**20),
+    threads=st.none() | st.integers(1, 99),
+    gpu_layers=st.none() | st.integers(-1, 99),
+    flash_attn=st.booleans(),
+)
+
 
 @st.composite
 def sessions(draw):
@@ -113,13 +239,37 @@ def sessions(draw):
         st.just([f"m{n}" for n in range(1, count + 1)])
         | st.permutations(range(count)).map(lambda p: [f"x{n}" for n in p])
     )
+    recipes = draw(st.lists(all_recipes, min_size=1, max_size=3))
     messages = []
     for place, name in enumerate(names):
         parent = draw(st.none() | st.sampled_from(names[:place])) if place else None
         role = draw(st.sampled_from(["system", "user", "bot"]))
         finishes = [None, "stop", "length", "interrupted", "error"] if role == "bot" else [None]
         finish, pinned = draw(st.sampled_from(finishes)), draw(st.booleans())
-        messages.append(Message(name, parent, role, draw(texts), draw(times), finish, pinned=pinned))
+        makings = st.builds(
+            Making,
+            st.sampled_from(recipes),
+            draw_times := st.just(draw(times)),
+            seed=st.none() | st.integers(0, 2**32 - 2),
+            start=st.integers(0, 2**40),
+            given_tokens=st.integers(0, 9),
+            reading_seconds=st.none() | st.floats(0, 1e6),
+            writing_seconds=st.none() | st.floats(0, 1e6),
+            prompt_tokens=st.integers(0, 2**40),
+            left_out=st.integers(0, 9),
+            settings_changed=st.booleans(),
+        )
+        messages.append(
+            Message(
+                *(name, parent, role, draw(texts), draw(draw_times), finish),
+                ids=tuple(draw(st.lists(st.integers(0, 2**31 - 1), max_size=3))),
+                pinned=pinned,
+                branch=draw(texts),
+                made=tuple(draw(st.lists(makings, max_size=2))) if role == "bot" else (),
+                edited=draw(st.booleans()),
+                by=draw(texts),
+            )
+        )
     return Session(
         id=draw(texts),
         title=draw(texts),
@@ -132,6 +282,7 @@ def sessions(draw):
         sampler=SamplerChoice(draw(texts), draw(sampler_values)),
         policy=draw(st.sampled_from(Policy)),
         messages=tuple(messages),
+        shown=tuple(draw(st.lists(texts, max_size=2))),
     )
 
 
@@ -154,11 +305,43 @@ class TestTheFile:
         session = replace(SESSION, messages=(), head=None)
         assert from_toml(to_toml(session), "chat.toml") == session
 
-    def test_token_ids_are_not_saved(self):
-        reply = Message("m1", None, "bot", "meow", BEGUN, "stop", (1, 2, 3))
-        again = from_toml(to_toml(replace(SESSION, messages=(reply,), head="m1")), "chat.toml")
-        assert again.messages == (reply,)
-        assert again.messages[0].ids == ()
+    def test_replies_made_in_one_way_share_a_recipe(self):
+        others = (
+            Message("m3", "m1", "bot", "woof", CHANGED, "stop", made=(replace(MAKING, seed=5),)),
+            Message(
+                "m4",
+                *("m1", "bot", "moo", CHANGED, "stop"),
+                made=(MAKING, replace(MAKING, recipe=replace(RECIPE, model="other"), start=3)),
+            ),
+        )
+        session = replace(SESSION, messages=(*SESSION.messages, *others))
+        text = to_toml(session)
+        assert text.count("[[recipes]]") == 2
+        assert text.count("recipe = 1,") == 3
+        assert text.count("recipe = 2,") == 1
+        again = from_toml(text, "chat.toml")
+        assert again == session
+        assert again.messages[2].made[0].settings == RECIPE.sampler.replace(seed=5)
+
+    def test_an_encoder_that_remembers_numbers_recipes_anew(self):
+        later = replace(
+            SESSION.messages[1], id="m3", made=(replace(MAKING, recipe=replace(RECIPE, model="x")),)
+        )
+        both = replace(SESSION, messages=(*SESSION.messages, later))
+        encoder = SessionEncoder()
+        encoder.to_toml(both)
+        without = replace(both, messages=(both.messages[0], later), head="m3")
+        assert encoder.to_toml(without) == to_toml(without)
+        assert from_toml(encoder.to_toml(without), "chat.toml") == without
+
+    def test_a_sampler_that_is_off_and_every_digit_come_back(self):
+        again = from_toml(AS_TEXT, "chat.toml").messages[1].made[0].recipe.sampler
+        assert (again.temp, again.top_p) == (0.1 + 0.2, None)
+
+    def test_what_was_shown_elsewhere_comes_back(self):
+        session = replace(SESSION, shown=("m2", 'a "b"'))
+        assert 'shown = ["m2", "a \\"b\\""]\n' in to_toml(session)
+        assert from_toml(to_toml(session), "chat.toml") == session
 
     def test_a_pinned_message_is_marked_and_comes_back(self):
         pinned = replace(SESSION.messages[0], pinned=True)
@@ -255,13 +438,75 @@ class TestExactness:
         written = []
         real = session_module._message_block
         monkeypatch.setattr(
-            session_module, "_message_block", lambda message: written.append(message.id) or real(message)
+            session_module,
+            "_message_block",
+            lambda message, recipes: written.append(message.id) or real(message, recipes),
         )
         encoder = SessionEncoder()
         encoder.to_toml(SESSION)
         changed = replace(SESSION.messages[1], content="more")
         encoder.to_toml(replace(SESSION, messages=(SESSION.messages[0], changed)))
         assert written == ["m1", "m2", "m2"]
+
+
+def found_by(text, read):
+    """Return what a way to read a file finds of its messages, or what it says is wrong."""
+    try:
+        return read(text)
+    except SessionError as error:
+        return str(error)
+
+
+def read_wholly(text):
+    session = from_toml(text, "file")
+    shown = Conversation(session.messages, session.head).path()
+    return {one.id: one.content for one in session.messages}, [one.id for one in shown]
+
+
+def read_quickly(text):
+    skimmed = skim(text, "file")
+    return (
+        {one.id: one.content for one in (*skimmed.shown, *skimmed.hidden)},
+        [one.id for one in skimmed.shown],
+    )
+
+
+class TestSkimming:
+    def test_how_a_reply_was_made_does_not_keep_a_file_from_being_read_quickly(self):
+        named = replace(SESSION.messages[1], branch='a "b"', by="x", edited=True, pinned=True)
+        text = to_toml(replace(SESSION, messages=(SESSION.messages[0], named), shown=("m1",)))
+        assert _skim_own_shape(text, "file") is not None
+        assert read_quickly(text) == read_wholly(text)
+
+    @settings(max_examples=100, deadline=None)
+    @given(sessions())
+    def test_finds_what_a_whole_reading_finds(self, session):
+        text = to_toml(session)
+        assert found_by(text, read_quickly) == found_by(text, read_wholly)
+
+    @settings(max_examples=250, deadline=None)
+    @given(st.data())
+    def test_finds_no_less_wrong_in_a_damaged_file(self, data):
+        start = data.draw(st.integers(AS_TEXT.index("[[recipes]]"), len(AS_TEXT)))
+        new = data.draw(st.sampled_from(["0", "9", "99", "-", '"', ".", " ", "\n", "e", "true", ", ", ""]))
+        damaged = AS_TEXT[:start] + new + AS_TEXT[start + data.draw(st.integers(0, 3)) :]
+        assert found_by(damaged, read_quickly) == found_by(damaged, read_wholly)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("recipe = 1,", "recipe = 2,"),
+            ("recipe = 1,", "recipe = 0,"),
+            ("seed = 3048193", "seed = 4294967295"),
+            ("began = 2026-11-22", "began = 2026-13-22"),
+            ('role = "bot"', 'role = "user"'),
+            ("[recipes.sampler]", "[recipes.sampling]"),
+        ],
+    )
+    def test_finds_what_is_wrong_with_how_a_reply_was_made(self, old, new):
+        damaged = AS_TEXT.replace(old, new)
+        assert "file" in found_by(damaged, read_quickly)
+        assert found_by(damaged, read_quickly) == found_by(damaged, read_wholly)
 
 
 class TestReadingByHand:
@@ -296,6 +541,18 @@ class TestReadingByHand:
             SESSION, messages=(SESSION.messages[0], replace(SESSION.messages[1], created=BEGUN))
         )
 
+    def test_a_file_of_schema_1_is_understood_and_saved_as_the_present_one(self):
+        session = from_toml(AS_TEXT_OF_SCHEMA_1, "chat.toml")
+        question, reply = session.messages
+        assert (question.content, question.ids, question.by) == ("The dog says woof", (), "")
+        # Schema 1 names one model only, so that is the one which wrote.
+        assert (reply.content, reply.author, reply.made) == ("meow", "SmolLM2 135M Instruct", ())
+        assert (reply.finish, reply.pinned, reply.ids, session.head) == ("stop", True, (), "m2")
+        assert session.extra == {"shown_of_schema_1": "a key that had no meaning"}
+        text = to_toml(session)
+        assert text.startswith("schema = 2\n")
+        assert from_toml(text, "chat.toml") == session
+
     def test_a_file_of_an_older_version_leaves_out_the_oldest_messages(self):
         older = AS_TEXT.replace('[context]\npolicy = "drop-oldest"\n\n', "")
         assert older != AS_TEXT
@@ -313,10 +570,11 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ("schema = 1", "schema = 2", "newer version"),
-            ("schema = 1", 'schema = "1"', "schema = 1"),
-            ("schema = 1", "schema = true", "schema = 1"),
-            ("schema = 1\n", "", "schema = 1"),
+            ("schema = 2", "schema = 3", "newer version"),
+            ("schema = 2", 'schema = "2"', "schema = 2"),
+            ("schema = 2", "schema = 0", "schema = 2"),
+            ("schema = 2", "schema = true", "schema = 2"),
+            ("schema = 2\n", "", "schema = 2"),
             ("[model]", "[model", "line 9"),
             ('id = "20261122-101500-3f9c"\n', "", "has no id"),
             ('title = "The dog says woof"', "title = 3", "'title'"),
@@ -333,6 +591,14 @@ class TestDamage:
             ('policy = "drop-oldest"', "policy = 1", "[context] has a 'policy'"),
             ("[context]", "[[context]]", "'context'"),
             ('role = "bot"', 'role = "bot"\npinned = 1', "message 'm2' has a 'pinned'"),
+            ("recipe = 1,", "recipe = 2,", "message 'm2', made has the recipe 2, and there are 1"),
+            ("recipe = 1, ", "", "message 'm2', made has the recipe None"),
+            ("seed = 3048193", "seed = -1", "made has seed = -1"),
+            ("reading = 0.412", "reading = inf", "made has reading = inf"),
+            ('ids = "1810 9"', 'ids = "1810 x"', "message 'm2' has ids"),
+            ('ids = "1810 9"', 'ids = "1810 -9"', "message 'm2' has ids"),
+            ('top_p = "off"', 'top_p = "often"', "recipe number 1 makes no sense: top_p"),
+            ("context_length = 2048", "context_length = true", "recipe number 1 has a 'context_length'"),
             ('role = "bot"', 'role = "cat"', "message 'm2' has role = 'cat'"),
             ('role = "bot"', 'role = "user"', "message 'm2' is not valid"),
             ('finish = "stop"', 'finish = "bored"', "message 'm2' has finish"),

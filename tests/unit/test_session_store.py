@@ -179,7 +179,7 @@ class TestListing:
         store.save(chat("good"))
         (store.folder / "empty.toml").write_bytes(b"")
         (store.folder / "binary.toml").write_bytes(b"\xff\xfe\x00")
-        (store.folder / "newer.toml").write_text("schema = 2\n")
+        (store.folder / "newer.toml").write_text("schema = 3\n")
         (store.folder / "folder.toml").mkdir()
         (store.folder / "notes.txt").write_text("not a chat")
         (store.folder / ".hidden.toml").write_text("not a chat")

@@ -101,6 +101,22 @@ def test_contrast_is_computed_as_published(one: str, other: str, ratio: float) -
     assert contrast_ratio(Color.parse(one), Color.parse(other)) == pytest.approx(contrast(one, other))
 
 
+def test_a_theme_from_a_file_has_every_variable(shipped: dict[str, Theme], tmp_path: Path) -> None:
+    """So the app need not make any for it."""
+    (tmp_path / "mine.toml").write_text('base = "nord"\n[variables]\npinned = "#ff0000"\n')
+    themes, failed = load_themes([themes_folder(), tmp_path])
+    assert failed == []
+    for theme in (*shipped.values(), *themes):
+        assert theme_variables(theme).keys() <= theme.variables.keys(), theme.name
+
+
+def test_files_that_are_not_wanted_stay_unread_but_can_be_built_on(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "nord"\n')
+    (tmp_path / "broken.toml").write_text("[[")
+    themes, failed = load_themes([themes_folder(), tmp_path], lambda path: path.stem == "mine")
+    assert ([theme.name for theme in themes], failed) == (["mine"], [])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_text_can_be_read_on_its_background(shipped: dict[str, Theme], name: str) -> None:
     values = colours(shipped[name])
@@ -158,6 +174,10 @@ def rules() -> Iterator[tuple[str, str]]:
                     yield path.name, block
 
 
+IN_CODE = re.compile(r"(?:(?:bold|italic) )*\$([a-z][\w-]*)(?: on \$([a-z][\w-]*))?")
+"""A style in code, in a string of its own, as in "bold $primary on $panel"."""
+
+
 def used(rule: str, block: str) -> list[str]:
     """The variables that `rule` is set to in full; with a share in percent, it is decoration."""
     return re.findall(rf"(?:^|[\s;]){rule}:\s*\$([a-z][\w-]*)\s*(?:;|$)", block)
@@ -183,15 +203,12 @@ def test_every_text_in_use_is_among_those_whose_contrast_is_checked() -> None:
         for text in used("color", block)
         for place in used("background", block)
     ]
+    in_code = [(file, found) for file, block in blocks if (found := IN_CODE.fullmatch(block))]
+    pairs += [(file, found[1], found[2]) for file, found in in_code if found[2]]
     assert ("chat_styles.py", "primary", "panel") in pairs
     assert [pair for pair in pairs if pair[2] not in TEXT_ON.get(pair[1], ())] == []
     texts = {(file, text) for file, block in blocks for text in used("color", block)}
-    # A style in code is a string of its own: "bold $primary".
-    texts |= {
-        (file, found[1])
-        for file, block in blocks
-        if (found := re.fullmatch(r"(?:bold |italic )?\$([a-z][\w-]*)", block))
-    }
+    texts |= {(file, found[1]) for file, found in in_code}
     assert ("status_bar.py", "text-error") in texts
     assert {(file, text) for file, text in texts if text not in TEXT_ON and text not in GRAPHICS_ON} == set()
 

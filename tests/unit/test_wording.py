@@ -10,8 +10,8 @@ def reply(finish: Finish | None, role: str = "bot") -> Message:
     return Conversation().add(role, "The cat", finish=finish)  # type: ignore[arg-type]
 
 
-def said(finish: Finish | None, error: str | None = None, **keys: str) -> str:
-    keys = {"to_continue": "F8", "to_reroll": "^R", **keys}
+def said(finish: Finish | None, error: str | None = None, **more: object) -> str:
+    keys = {"to_continue": "F8", "to_reroll": "^R", **more}
     return ending(reply(finish), error, is_last=True, **keys)  # type: ignore[arg-type]
 
 
@@ -41,6 +41,15 @@ def test_an_action_without_a_key_is_not_offered() -> None:
 def test_a_reply_that_filled_the_context_is_not_to_be_continued() -> None:
     assert said("length", CONTEXT_IS_FULL) == f"{CONTEXT_IS_FULL} · ^R to re-roll"
     assert said("length", CONTEXT_IS_FULL, to_reroll="") == CONTEXT_IS_FULL
+
+
+def test_where_nothing_more_fits_nothing_is_to_be_continued() -> None:
+    # As after a chat was opened again: why its last reply ended is not known from its file.
+    assert said("length", has_room=False) == f"{CONTEXT_IS_FULL} · ^R to re-roll"
+    assert said("length", CONTEXT_IS_FULL, has_room=False) == f"{CONTEXT_IS_FULL} · ^R to re-roll"
+    assert said("interrupted", has_room=False) == "stopped · the context is full · ^R to re-roll"
+    above = ending(reply("length"), None, is_last=False, to_continue="F8", to_reroll="", has_room=False)
+    assert above == "ended at the length limit"
 
 
 def test_above_the_last_message_no_key_is_offered() -> None:
