@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Several programs compute at once here: threads of llama.cpp that spin while they wait take the processor
-# from those that they wait for. Read when its library is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Several programs compute at once here: threads of llama.cpp that spin for long while they wait take the
+# processor from those that they wait for. Read when its library is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # The same cases in each run, so that what passes here passes elsewhere; a long run looks for new ones.
 settings.register_profile("same cases", derandomize=True, deadline=None)

@@ -235,7 +235,8 @@ words = st.lists(
 )
 
 
-async def test_a_prompt_that_changes_is_laid_out_as_if_it_were_new() -> None:
+async def test_a_prompt_that_changes_is_laid_out_as_if_it_were_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("easy_llama_tui.widgets.prompt_preview._SLICE_SECONDS", 60.0)
     async with panel_on_screen(PromptPreview(), size=(13, 10)) as one:
         seen: list[tuple[tuple[str, ...], list[str]]] = []
         preview = one.panel
