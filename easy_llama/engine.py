@@ -205,14 +205,17 @@ class Engine:
             on_read: is told how much is read; called in this thread, about every 64 tokens.
 
         Raises:
-            ExceededContextLengthException: the text is longer than the context.
+            ExceededContextLengthException: the text without its last token is longer than the context.
             GenerationError: llama.cpp failed, or this thread is in the middle of a generation.
             ValueError: the text is empty or holds ids outside the vocabulary, a number of the request is out
                 of range, or llama.cpp cannot follow the grammar.
         """
         cancel = cancel or CancelFlag()
         with self._exclusively(cancel):
-            self._check_prompt(request.tokens, room=0)
+            # A reply that fills the context ends with a token that was drawn and never read.
+            is_over_by_one = len(request.tokens) == self.context_length + 1
+            to_read = request.tokens[:-1] if is_over_by_one else request.tokens
+            self._check_prompt(to_read, room=0)
             was_read = self._cache.has_read(request.tokens)
             with (
                 closing(Scorer(request, self._tokenizer, self.context_length)) as scorer,
@@ -220,7 +223,7 @@ class Engine:
             ):
                 done = scorer.first_row
                 try:
-                    for progress in self._read(request.tokens, cancel, rows_from=done):
+                    for progress in self._read(to_read, cancel, rows_from=done):
                         if progress.done > done:
                             scorer.take(self._last_rows(progress.done - done))
                             done = progress.done

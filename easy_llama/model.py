@@ -403,7 +403,7 @@ class Model:
             sampler: whose effect on the candidates to tell of, as if a reply began at `start`.
 
         Raises:
-            ExceededContextLengthException: the text is longer than the context.
+            ExceededContextLengthException: the text without its last token is longer than the context.
             ModelUnloadedException: the model was unloaded.
             ValueError: the text is empty, or `start` or `candidates` are out of range.
         """

@@ -125,7 +125,7 @@ def _prompt_of(engine: ChatEngine, request: TextRequest) -> RenderedPrompt:
         engine,
         request.turns,
         request.format,
-        room=1,
+        room=-1,  # the last token of a text is not read: what was left out then is left out now, and no more
         policy=request.policy,
         outside=request.outside,
         opening=request.reply,

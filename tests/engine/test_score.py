@@ -260,10 +260,23 @@ def test_a_text_that_a_grammar_forbids_is_looked_at_without_it(model: Model) -> 
 
 
 def test_a_text_that_does_not_fit_is_refused_with_both_lengths(model: Model) -> None:
-    length = model.context_length + 1
+    length = model.context_length + 2
     with pytest.raises(ExceededContextLengthException, match=f"{length:,} .* {model.context_length:,}"):
         model.score([28] * length)
     assert len(model.score([28] * 70, start=69).tokens) == 1
+
+
+def test_a_reply_that_filled_the_context_is_scored_to_its_last_token(model_path: Path) -> None:
+    with Model(model_path, context_length=256) as model:
+        prompt = prompt_of(model)
+        ids = (*prompt, *generated(model, prompt, GREEDY.replace(max_len_tokens=None)))
+        assert len(ids) == model.context_length + 1
+        whole = model.score(ids, start=len(prompt), candidates=2)
+        assert len(whole.tokens) == len(ids) - len(prompt)
+        assert all(token.likelihood for token in whole.tokens)
+        last = model.score(ids, start=len(ids) - 1, candidates=2)
+        assert last.tokens[-1].id == ids[-1] and last.tokens[-1].distribution
+        assert model.engine.cached_tokens == ids[:-1]
 
 
 @pytest.mark.parametrize(
