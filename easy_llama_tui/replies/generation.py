@@ -20,7 +20,7 @@ from easy_llama.events import (
 )
 from easy_llama.prompt import Turn, prompt_text
 from easy_llama.samplers import SamplerSettings
-from easy_llama_tui.chats.context_window import PathTurn, Policy, Window, room_for_reply
+from easy_llama_tui.chats.context_window import PathTurn, Policy, room_for_reply
 from easy_llama_tui.replies.engine import ChatEngine, RenderedPrompt
 from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import fitted
@@ -95,8 +95,9 @@ def run_reply(
             outside=request.outside,
             opening=request.opening,
         )
-        if not window.fits:
-            reply.on_refused(_refusal(window, request.policy, engine.context_length))
+        needed = window.tokens + len(request.start)
+        if not window.fits or needed >= engine.context_length:
+            reply.on_refused(_refusal(needed, request.policy, engine.context_length))
             return
         opens_reasoning = prompt_opens_reasoning(prompt_text(prompt.pieces[-2:]))
         post(WindowFitted(request_id, window, opens_reasoning))
@@ -123,14 +124,14 @@ def run_reply(
         reply.on_error("The engine stopped without saying why; re-roll to try again.")
 
 
-def _refusal(window: Window, policy: Policy, context_length: int) -> str:
+def _refusal(needed: int, policy: Policy, context_length: int) -> str:
     if policy is Policy.STOP:
         return (
-            f"The context is full: the chat needs {window.tokens:,} tokens and there are {context_length:,}. "
+            f"The context is full: the chat needs {needed:,} tokens and there are {context_length:,}. "
             f"/context lets the oldest turns be left out; /new begins a new chat."
         )
     return (
-        f"This does not fit: what must be read is {window.tokens:,} tokens long, and the context holds "
+        f"This does not fit: what must be read is {needed:,} tokens long, and the context holds "
         f"{context_length:,}. Shorten it, unpin messages (/context), or load a longer context."
     )
 

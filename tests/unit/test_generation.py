@@ -249,6 +249,17 @@ def test_what_cannot_fit_is_refused_before_anything_is_read(policy: Policy, cont
     assert engine.live is None
 
 
+def test_a_fork_that_leaves_no_room_is_refused_before_anything_is_read() -> None:
+    clock = Clock()
+    engine = TimedEngine(clock, (1, finished("stop", range(0))))
+    length = len(engine.render([one.turn for one in REQUEST.turns], REQUEST.format).ids)
+    engine.context_length = length + 4
+    (only,) = run_with(engine, clock, replace(REQUEST, start=(0, 1, 2, 3)))
+    assert isinstance(only, ReplyRefused) and f"is {length + 4} tokens long" in only.reason
+    engine.context_length = length + 5
+    assert isinstance(run_with(engine, clock, replace(REQUEST, start=(0, 1, 2, 3)))[-1], ReplyEnded)
+
+
 def test_a_template_that_refuses_the_chat_ends_the_turn() -> None:
     class Refusing(TimedEngine):
         def render(self, *args: object, **more: object) -> RenderedPrompt:
