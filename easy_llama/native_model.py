@@ -69,4 +69,8 @@ class _Llama(llama_cpp.Llama):  # type: ignore[misc]
     @model_params.setter
     def model_params(self, params: Any) -> None:
         params.progress_callback = self._progress_callback
+        if b"AMX_INT8 = 1" in lib.llama_print_system_info():
+            # Its weights for Intel's AMX end the process at the first token with many compilers: the tiles'
+            # layout is optimized away (github.com/ggml-org/llama.cpp/pull/26954). AVX-512 computes instead.
+            params.use_extra_bufts = False
         self._model_params = params
