@@ -27,6 +27,7 @@ from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.screens.draft_desk import DraftDesk
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
@@ -39,6 +40,7 @@ from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from easy_llama_tui.chats.session import Session
     from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
     from easy_llama_tui.replies import messages
     from easy_llama_tui.replies.engine_worker import EngineWorker
@@ -53,7 +55,8 @@ if TYPE_CHECKING:
     from easy_llama_tui.widgets.format_panel import FormatPanel
     from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
-AUTOSAVE_SECONDS = 2.0
+AUTOSAVE_SECONDS = 1.5
+"""Less than the two seconds of a reply that may be lost: what is saved must also be written."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
@@ -109,6 +112,7 @@ class ChatScreen(Screen[None]):
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
         self.replies = ReplyDesk(self, self.turns)
+        self.drafts = DraftDesk(self)
         self._make_engine = make_engine
         self._make_store = make_store
         # Looked up for each piece of text that is written.
@@ -142,11 +146,11 @@ class ChatScreen(Screen[None]):
         from easy_llama_tui.chats.session_store import SessionWriter
         from easy_llama_tui.replies.messages import ChatSaved, SaveFailed
 
-        return SessionWriter(
-            self.store,
-            lambda error: self.post_message(SaveFailed(str(error))),
-            lambda session: self.post_message(ChatSaved(session.id)),
-        )
+        def on_saved(session: "Session") -> None:
+            self.drafts.on_saved(session)
+            self.post_message(ChatSaved(session.id))
+
+        return SessionWriter(self.store, lambda error: self.post_message(SaveFailed(str(error))), on_saved)
 
     @cached_property
     def desk(self) -> "PanelDesk":
@@ -206,6 +210,7 @@ class ChatScreen(Screen[None]):
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
         self.chat_log.reasoning_key = self._keys["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
+        self.drafts.open_chat()
         self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
@@ -248,8 +253,13 @@ class ChatScreen(Screen[None]):
             self.prompt.remember(message.text)
             self.replies.ask(message.text)
 
+    @on(PromptInput.Changed, "#prompt")
+    def _on_prompt_changed(self) -> None:
+        self.drafts.changed()
+
     @on(PromptInput.ModeChanged)
     def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
+        self.drafts.changed()
         self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
         self.show_placeholder()
 
@@ -289,7 +299,8 @@ class ChatScreen(Screen[None]):
         if self.turns.running is not None:
             self._give_back(message, self.settings.config.keys.said(BUSY))
             return
-        self.chat.conversation.add("system", message.text)
+        system = self.chat.conversation.add("system", message.text)
+        self.drafts.sent(system.id, message.text, "system")
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
         self.show_path()
         self.chat_changed()
@@ -430,6 +441,7 @@ class ChatScreen(Screen[None]):
         self.save()
         saved = self.writer.flush(timeout=5.0)
         self.writer.close(timeout=1.0)
+        saved = self.drafts.close() and saved
         self._left = self.worker.close() and saved
         return self._left
 
