@@ -1,7 +1,7 @@
 """The folder of unsent words: one small file a chat, and one for new chats of each program that runs.
 
 A new chat has no file yet that its draft could belong to, so its draft is of new chats as such: whoever
-begins one next takes it over. Its file is locked while the program that writes it lives.
+begins one next takes it over. A file beside it is locked while the program that writes it lives.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ MAX_BYTES: Final = 64 << 20
 """A larger file is no draft of ours."""
 
 _SUFFIX: Final = ".json"
+_LOCK: Final = ".lock"
 _NEW: Final = "new-"
 _CHAT: Final = "chat-"
 _DAMAGED: Final = ".damaged"
@@ -85,24 +86,25 @@ class DraftStore:
             self._unlock(name)
             return
         self._prepare()
-        write_atomically(path, to_json(draft))
         if name.startswith(_NEW):
             self._lock(name)
+        write_atomically(path, to_json(draft))
 
     def take_over(self) -> tuple[str, Draft] | None:
         """Return the newest draft of a new chat whose program is gone, which is now this program's."""
         found: list[tuple[float, str]] = []
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
-                if path.name.startswith(_NEW) and path.suffix == _SUFFIX:
+                if path.name.startswith(_NEW) and path.suffix in (_SUFFIX, _LOCK):
                     with contextlib.suppress(OSError):
                         found.append((path.stat().st_mtime, path.stem))
         for _, name in sorted(found, reverse=True):
             if name not in self._locks and self._lock(name):
                 draft = self.read(name)
-                if draft is not None and not draft.is_empty and (own := self._rename(name)):
-                    return own, draft
+                own = self._rename(name) if draft is not None and not draft.is_empty else None
                 self._unlock(name)
+                if draft is not None and own is not None:
+                    return own, draft
         return None
 
     def close(self) -> None:
@@ -110,18 +112,18 @@ class DraftStore:
         for name in list(self._locks):
             self._unlock(name)
 
-    def _path(self, name: str) -> Path:
-        return self.folder / (name + _SUFFIX)
+    def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
+        return self.folder / (name + suffix)
 
     def _rename(self, name: str) -> str | None:
-        """Give a file that is held another name, so that nobody who looks for the old one shares it."""
+        """Give a file another name, so that nobody who looks for the old one shares it."""
         own = self.new_name()
+        self._lock(own)
         try:
             self._path(name).rename(self._path(own))
         except OSError:
+            self._unlock(own)
             return None
-        if name in self._locks:
-            self._locks[own] = self._locks.pop(name)
         return own
 
     def _prepare(self) -> None:
@@ -137,11 +139,11 @@ class DraftStore:
                     path.unlink()
 
     def _lock(self, name: str) -> bool:
-        """Hold a file as it is now, until it is replaced or the program ends; return whether it is held."""
-        if fcntl is None:
+        """Hold a draft until it is empty or the program ends; return False where another program does."""
+        if fcntl is None or name in self._locks:
             return True
         try:
-            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NONBLOCK)
+            descriptor = os.open(self._path(name, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return False
         try:
@@ -150,13 +152,12 @@ class DraftStore:
             os.close(descriptor)
             return False
         except OSError:  # a file system without locks
-            os.close(descriptor)
-            return True
-        self._unlock(name)
+            pass
         self._locks[name] = descriptor
         return True
 
     def _unlock(self, name: str) -> None:
         descriptor = self._locks.pop(name, None)
         if descriptor is not None:
+            self._path(name, _LOCK).unlink(missing_ok=True)
             os.close(descriptor)

@@ -56,9 +56,12 @@ class DraftWriter:
     def flush(self, timeout: float) -> bool:
         """Wait until all is on disk, `timeout` seconds at most; return whether it is."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: (not self._waiting and self._writing is None) or self._failed, timeout
-            ) and not (self._waiting or self._writing)
+            self._failed = False  # now, and not when it would be time
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._failed or not (self._waiting or self._writing is not None), timeout
+            )
+            return not (self._waiting or self._writing is not None)
 
     def close(self, timeout: float) -> bool:
         """Save what waits and end the thread, within `timeout` seconds; return whether all is on disk."""
@@ -72,10 +75,10 @@ class DraftWriter:
         return done
 
     def _run(self) -> None:
+        was_told = False
         while True:
             with self._changed:
-                if self._failed and not self._closed:
-                    self._changed.wait(RETRY_SECONDS)
+                self._changed.wait_for(lambda: not self._failed or self._closed, RETRY_SECONDS)
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting or (self._failed and self._closed):
                     return
@@ -88,10 +91,11 @@ class DraftWriter:
                 if error is not None:
                     # Before what came since, so that the order stays.
                     self._waiting = {name: draft, **self._waiting}
-                was_failed, self._failed = self._failed, error is not None
+                self._failed = error is not None
                 self._changed.notify_all()
-            if error is not None or was_failed:
+            if error is not None or was_told:
                 self._say(error)
+            was_told = error is not None
 
     def _write(self, name: str, draft: Draft) -> OSError | None:
         try:

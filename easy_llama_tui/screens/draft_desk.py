@@ -149,20 +149,20 @@ class DraftDesk:
             self.changed()
             return
         self._seems_empty = not draft.text
-        if self._has_file or self._was_saved_since:
-            self._has_file = True
+        is_new = not self._has_file
+        self._has_file = self._has_file or self._is_on_disk_now
+        if self._has_file:
             writer.submit(store.name_for(chat.place), draft)
             draft = Draft()
-        if draft.is_empty and self._new_draft.is_empty:
-            return
-        self._new_draft = draft
-        self._new_name = self._new_name or store.new_name()
-        writer.submit(self._new_name, draft)
+        if is_new and not (draft.is_empty and self._new_draft.is_empty):
+            self._new_draft = draft
+            self._new_name = self._new_name or store.new_name()
+            writer.submit(self._new_name, draft)
 
     def _draft_now(self) -> Draft:
         screen = self._screen
         text, aside = screen.prompt.unsent
-        if self._saved is not None and self._saved.id == screen.chat.id:
+        if self._saved is not None and self._is_on_disk_now:
             saved = {message.id: message.content for message in self._saved.messages} if self._sent else {}
             self._sent = [sent for sent in self._sent if not _begins(saved.get(sent.message_id), sent)]
         # What was taken back is in the prompt again.
@@ -179,7 +179,7 @@ class DraftDesk:
         )
 
     @property
-    def _was_saved_since(self) -> bool:
+    def _is_on_disk_now(self) -> bool:
         return self._saved is not None and self._saved.id == self._screen.chat.id
 
     def _has_message(self, message_id: str) -> bool:
