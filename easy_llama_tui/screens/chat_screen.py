@@ -605,6 +605,13 @@ class ChatScreen(Screen[None]):
             self.chat.was_saved = True
             self.writer.submit(self.chat.snapshot())
 
+    def save_now(self) -> None:
+        """Save the chat and what is written, and wait a moment until that is on disk."""
+        self.save()
+        if self.chat.was_saved:
+            self.writer.flush(timeout=1.0)
+        self.drafts.save_now()
+
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:
             self.save()

@@ -94,6 +94,12 @@ class DraftDesk:
         self._seems_empty = True
         self._save()
 
+    def save_now(self) -> None:
+        """Save what is written, and wait a moment until that is on disk."""
+        self._save()
+        if self._writer is not None:
+            self._writer.flush(timeout=1.0)
+
     def close(self) -> bool:
         """Save what is written, and return whether all is on disk."""
         if self._writer is None or self._store is None:

@@ -33,9 +33,14 @@ _KEYS = {
     "ctrl+d": "\x04",
     "ctrl+j": "\n",
     "ctrl+n": "\x0e",
+    "ctrl+o": "\x0f",
     "ctrl+q": "\x11",
     "ctrl+r": "\x12",
+    "ctrl+s": "\x13",
     "ctrl+z": "\x1a",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "f8": "\x1b[19~",
     "ctrl+up": "\x1b[1;5A",
     "shift+left": "\x1b[1;2D",
     "alt+left": "\x1b[1;3D",
@@ -233,6 +238,14 @@ class Terminal:
     def kill(self, number: signal.Signals) -> None:
         """Send a signal to the program."""
         self._child.kill(number)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the program go on for a while, and read what it draws."""
+        end = time.monotonic() + seconds
+        while not self._ended:
+            self._read(min(0.02, max(end - time.monotonic(), 0.0)))
+            if time.monotonic() >= end:
+                return
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the program's end; return its exit code, or minus the signal that killed it.
