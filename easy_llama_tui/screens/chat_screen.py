@@ -348,7 +348,8 @@ class ChatScreen(Screen[None]):
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        self.switch.new_chat()
+        # Behind the keys that are on their way to the prompt: they were typed in this chat.
+        self.prompt.call_later(self.switch.new_chat)
 
     def action_chats(self) -> None:
         """Show all chats."""

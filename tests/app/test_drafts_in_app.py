@@ -8,6 +8,7 @@ import pytest
 from support.running_app import RunApp, Running, begin_chat
 from support.scripted_engine import ScriptedEngine
 from support.whole_app import notices, save_chat, text, until_screen
+from textual import events
 
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.session_store import SessionStore
@@ -98,6 +99,17 @@ async def test_each_chat_has_its_own_draft(run_app: RunApp, store: SessionStore)
         assert running.screen.prompt.text == "for a new one"
         await write(running, "ctrl+n")
         assert running.screen.prompt.text == "for a new one"
+
+
+async def test_words_that_come_with_a_key_for_a_new_chat_stay_in_theirs(run_app: RunApp) -> None:
+    async with run_app() as running:
+        await running.exchange("Hello", "Hi")
+        first = running.screen.chat.id
+        for key in (*"abc", "ctrl+n", *"xyz"):
+            running.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await running.until(lambda: running.screen.prompt.text == "xyz")
+        running.screen.switch._open_chat(first, None)
+        assert running.screen.prompt.text == "abc"
 
 
 async def test_two_programs_do_not_take_each_others_drafts(run_app: RunApp, drafts: Drafts) -> None:

@@ -131,13 +131,15 @@ class Round:
         assert_no_strange_files()
         for times in self.typed:
             due = "".join(one for at, one in times if at < killed - TYPING_SECONDS - BUSY_SECONDS)
-            assert any(due in text for text in kept), f"typed and lost: {due!r}\n{kept}"
+            is_kept = any(due in text for text in kept)
+            assert is_kept, f"typed and lost: {due!r}"
         replies: dict[str, list[SaidWord]] = {}
         for word in said(self._log)[self._said_before :]:
             replies.setdefault(word.reply, []).append(word)
         for words in replies.values():
             due = "".join(word.word for word in words if word.at < killed - REPLY_SECONDS - BUSY_SECONDS)
-            assert any(due in text for text in kept), f"said and lost: {due[-40:]!r}"
+            is_kept = any(due in text for text in kept)
+            assert is_kept, f"said and lost: {due[-40:]!r}"
             whole = "".join(word.word for word in words)
             for text in kept:
                 if text.startswith(words[0].word):
