@@ -30,38 +30,42 @@ class Suspension:
         """
         self._app = app
         self._before = before
+        self._is_asked = False
+        """Whether a signal to stop is about to be followed."""
 
     def install(self) -> None:
         """Follow the signals of the terminal and of other programs; in the main thread, within its loop."""
         loop = asyncio.get_running_loop()
 
-        def follow(do: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
-            def handler(number: int, frame: FrameType | None) -> None:
-                loop.call_soon_threadsafe(do)
-
-            return handler
-
         def stop(number: int, frame: FrameType | None) -> None:
-            if not is_possible():
+            if self._is_asked or not is_possible():
                 return
             if self._has_screen:
-                loop.call_soon_threadsafe(self.suspend)
+                self._is_asked = True
+                loop.call_soon_threadsafe(self._suspend, _stop_this_process)
             else:
-                os.killpg(os.getpgrp(), signal.SIGSTOP)  # an editor has it, and stops with us
+                _stop_this_process()  # an editor has the screen, and was told as well
+
+        def go_on(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self._go_on)
 
         if hasattr(signal, "SIGTSTP"):
             signal.signal(signal.SIGTSTP, stop)
-        if hasattr(signal, "SIGCONT"):
-            signal.signal(signal.SIGCONT, follow(self._go_on))
+            signal.signal(signal.SIGCONT, go_on)
 
     def suspend(self) -> bool:
         """Save, give the terminal back, and stop until `fg`; return whether there is a shell to stop for."""
         if not is_possible() or not self._has_screen:
             return False
-        self._before()
-        with self._app.suspend():
-            _stop_until_foreground()
+        self._suspend(_stop_this_job)
         return True
+
+    def _suspend(self, stop: Callable[[], None]) -> None:
+        if self._has_screen:
+            self._before()
+            with self._app.suspend():
+                _stop_until_foreground(stop)
+        self._is_asked = False
 
     def _go_on(self) -> None:
         """Take the terminal anew: the process was stopped from outside, and others may have written to it."""
@@ -69,7 +73,7 @@ class Suspension:
             return
         with self._app.suspend():
             if not _is_foreground():
-                _stop_until_foreground()
+                _stop_until_foreground(_stop_this_process)
 
     @property
     def _has_screen(self) -> bool:
@@ -86,10 +90,20 @@ def is_possible() -> bool:
     return hasattr(os, "getpgrp") and os.getpgrp() != os.getsid(0)
 
 
-def _stop_until_foreground() -> None:
-    """Stop the whole job, as the shell sees it, until it has the terminal again."""
+def _stop_this_process() -> None:
+    """Stop as whoever sent a signal wants it, who sent it to those that are to stop."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _stop_this_job() -> None:
+    """Stop all that the shell started with us, as a key of the terminal would: only then it takes over."""
+    os.killpg(os.getpgrp(), signal.SIGSTOP)
+
+
+def _stop_until_foreground(stop: Callable[[], None]) -> None:
+    """Stop until the job has the terminal again."""
     while True:
-        os.killpg(os.getpgrp(), signal.SIGSTOP)
+        stop()
         time.sleep(_STOP_SECONDS)
         if _is_foreground():
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,19 @@ async def test_a_chat_from_elsewhere_has_a_draft_of_its_own(
     async with run_app(chat=Chat.from_session(store.load(session.id))) as running:
         assert running.screen.prompt.text == "one"
     assert begin_chat().place != session.id
+
+
+async def test_a_clock_that_jumps_as_in_sleep_changes_no_word(
+    run_app: RunApp, store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    for name in ("chats.chat", "replies.turns"):
+        monkeypatch.setattr(f"easy_llama_tui.{name}.utc_now", lambda: now)
+    async with run_app() as running:
+        for days in (0, 9, -400):
+            now += timedelta(days=days)
+            await running.exchange(f"Question {days}", f"Answer {days}")
+            said = await running.saved_messages()
+            assert said[-2:] == [("user", f"Question {days}", None), ("bot", f"Answer {days}", "stop")]
+        assert len(said) == 6
+        assert store.listing().damaged == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.talking_program import LONG, SLOW, SaidWord, said
-from support.terminal import Start, Terminal
+from support.terminal import STORY, Start, Terminal
 
 from easy_llama_tui import locations
 from easy_llama_tui.chats.session_store import SessionStore
@@ -72,14 +72,11 @@ def everything_kept() -> list[str]:
 def assert_no_strange_files() -> None:
     """Nothing lies about that could be taken for a chat or a draft, and only its user reads what there is."""
     for folder, known in (
-        (
-            locations.sessions_folder(),
-            r"[0-9a-f-]+\.toml|\.[0-9a-f]+\.saving|\.trash|old-\d+(\.schema-\d+)?\.\w+",
-        ),
-        (locations.drafts_folder(), r"(chat|new)-[0-9a-f]+\.(json|lock)|\.[0-9a-f]+\.saving"),
+        (locations.sessions_folder(), r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}\.toml|old-\d+\.toml"),
+        (locations.drafts_folder(), r"(chat|new)-[0-9a-f]+\.(json|lock)"),
     ):
         for path in folder.iterdir() if folder.exists() else ():
-            assert re.fullmatch(known, path.name), f"{path} is left behind"
+            assert path.name.startswith(".") or re.fullmatch(known, path.name), f"{path} is left behind"
             assert path.stat().st_mode & 0o077 == 0, f"{path} can be read by others"
 
 
@@ -288,3 +285,29 @@ def test_a_killed_reply_is_marked_and_goes_on_where_it_was(
     after = store.load(summary.id).messages[1]
     assert after.content.startswith(before.content) and len(after.content) > len(before.content)
     assert after.finish == "interrupted"
+
+
+@pytest.mark.long
+def test_whenever_it_is_killed_with_a_real_model_the_reply_is_there(
+    request: pytest.FixtureRequest, open_chat: Start, store: SessionStore
+) -> None:
+    chance = random.Random(3)
+    for _ in range(10 if request.config.getoption("--long") else 1):
+        terminal = open_chat()
+        terminal.send(STORY)
+        terminal.until_writing()
+        seen: list[tuple[float, str]] = []
+        end = time.monotonic() + chance.uniform(3.1, 5)
+        while time.monotonic() < end:
+            terminal.pass_time(0.1)
+            seen.append((time.monotonic(), terminal.chat))
+        terminal.kill(signal.SIGKILL)
+        killed = time.monotonic()
+        assert terminal.wait() == -signal.SIGKILL
+        question, reply = store.load(store.summaries()[0].id).messages
+        assert (question.content, reply.finish) == (STORY, None)
+        kept = " ".join(reply.content.split())
+        for at, chat in seen:
+            if at < killed - REPLY_SECONDS - BUSY_SECONDS:
+                last_words = " ".join(chat.split(STORY)[-1].split()[-4:])
+                assert last_words in kept or len(chat.split(STORY)[-1].split()) < 8, "said and lost"

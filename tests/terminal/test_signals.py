@@ -40,11 +40,13 @@ def saved_reply(store: SessionStore) -> tuple[str, str | None]:
 class Shell:
     """The program as a job of an interactive shell."""
 
-    def __init__(self, run: Run, talking: Talking, folder: Path) -> None:
+    def __init__(self, run: Run, talking: Talking, folder: Path, *, in_script: bool = False) -> None:
+        """Start it by itself, or in a script that waits for it."""
         command, own = talking
         self._pid_file = folder / "pid"
         script = folder / "job"
-        script.write_text(f"echo $$ > {shlex.quote(str(self._pid_file))}\nexec {shlex.join(command)}\n")
+        begin = f"{shlex.join(command)}\necho done" if in_script else f"exec {shlex.join(command)}"
+        script.write_text(f"echo $$ > {shlex.quote(str(self._pid_file))}\n{begin}\n")
         self.terminal = run(["/bin/sh", "-i"], {**own, "PS1": "shell> ", "ENV": "", "INPUTRC": "/dev/null"})
         self.terminal.until("shell>")
         self.attributes = self.terminal.attributes
@@ -66,15 +68,11 @@ class Shell:
         self.terminal.until_drawn()
 
 
-@pytest.fixture
-def shell(run: Run, talking: Talking, tmp_path: Path) -> Shell:
-    return Shell(run, talking, tmp_path)
-
-
 @pytest.mark.parametrize("way", ["typed", "signal"])
 def test_it_stops_with_all_saved_and_goes_on_where_it_was(
-    shell: Shell, store: SessionStore, talk_log: Path, way: str
+    run: Run, talking: Talking, tmp_path: Path, store: SessionStore, talk_log: Path, way: str
 ) -> None:
+    shell = Shell(run, talking, tmp_path, in_script=way == "typed")
     terminal = shell.terminal
     terminal.send(f"{LONG} story")
     terminal.until_writing()
@@ -105,7 +103,10 @@ def test_it_stops_with_all_saved_and_goes_on_where_it_was(
     assert b"Traceback" not in terminal.raw
 
 
-def test_stopped_from_outside_it_takes_the_terminal_anew_and_gives_it_back_once(shell: Shell) -> None:
+def test_stopped_from_outside_it_takes_the_terminal_anew_and_gives_it_back_once(
+    run: Run, talking: Talking, tmp_path: Path
+) -> None:
+    shell = Shell(run, talking, tmp_path)
     terminal = shell.terminal
     terminal.until("ready")
     shell.kill(signal.SIGSTOP)
