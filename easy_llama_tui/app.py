@@ -180,6 +180,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Save and leave."""
+        await self.chat_screen.all_typed()
         self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()

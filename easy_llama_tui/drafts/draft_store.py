@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ _NEW: Final = "new-"
 _CHAT: Final = "chat-"
 _DAMAGED: Final = ".damaged"
 _LEFTOVER_AGE: Final = 3600.0
+_ORPHAN_AGE: Final = 30 * 86400.0
 _log = logging.getLogger(__name__)
 
 
@@ -106,6 +108,16 @@ class DraftStore:
                 if draft is not None and own is not None:
                     return own, draft
         return None
+
+    def remove_old(self, is_known: Callable[[str], bool]) -> None:
+        """Remove drafts that were last changed long ago, of saved chats that are not known any more."""
+        oldest = time.time() - _ORPHAN_AGE
+        with contextlib.suppress(OSError):
+            for path in list(self.folder.glob(f"{_CHAT}*{_SUFFIX}")):
+                if path.stat().st_mtime < oldest:
+                    draft = self.read(path.stem)
+                    if draft is not None and not is_known(draft.chat):
+                        path.unlink()
 
     def close(self) -> None:
         """Leave what there is to the next program."""

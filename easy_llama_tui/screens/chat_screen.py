@@ -1,6 +1,7 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 AUTOSAVE_SECONDS = 1.5
 """Less than the two seconds of a reply that may be lost: what is saved must also be written."""
+TYPING_SECONDS = 0.5
+"""How long leaving waits for keys that were pressed before."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
@@ -430,6 +433,13 @@ class ChatScreen(Screen[None]):
     async def action_quit(self) -> None:
         """Save and leave."""
         await self.app.action_quit()
+
+    async def all_typed(self) -> None:
+        """Wait a moment for keys that are on their way to the prompt."""
+        typed = asyncio.Event()
+        if self.is_mounted and self.prompt.call_later(typed.set):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(typed.wait(), TYPING_SECONDS)
 
     def leave(self) -> bool:
         """End what runs, save, and free the model; return whether all of it was done in time."""

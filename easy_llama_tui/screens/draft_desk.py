@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from easy_llama_tui.chats.conversation import ConversationError
@@ -54,6 +55,7 @@ class DraftDesk:
 
         self._seems_empty = False
         self._is_told = False
+        self._is_open = False
 
     def open_chat(self) -> None:
         """Bring back what was written in the chat that is open now."""
@@ -61,6 +63,7 @@ class DraftDesk:
         if writer is None or store is None:
             return
         chat = screen.chat
+        self._is_open = True
         self._has_file = chat.was_saved
         if self._has_file:
             name = store.name_for(chat.place)
@@ -106,6 +109,7 @@ class DraftDesk:
             return True
         self.leave_chat()
         done = self._writer.close(timeout=2.0)
+        self._store.remove_old(self._is_known)
         self._store.close()
         return done
 
@@ -146,7 +150,7 @@ class DraftDesk:
             self._timer.stop()
             self._timer = None
         writer, store, chat = self._writer, self._store, self._screen.chat
-        if writer is None or store is None:
+        if writer is None or store is None or not self._is_open:
             return
         draft = self._draft_now()
         if not draft.text and not self._seems_empty:
@@ -194,6 +198,15 @@ class DraftDesk:
         except ConversationError:
             return False
         return True
+
+    def _is_known(self, chat: str) -> bool:
+        """Return whether a chat is there, or could come back: from the trash, or with a disk that is away."""
+        from easy_llama_tui.chats.session_store import SUFFIX, TRASH_FOLDER
+
+        folder, name = self._screen.store.folder, chat + SUFFIX
+        if not folder.is_dir() or Path(name).name != name or (folder / name).exists():
+            return True
+        return any((place / name).exists() for place in (folder / TRASH_FOLDER).glob("*"))
 
     def _is_in_chat(self, sent: SentText) -> bool:
         if not self._has_message(sent.message_id):

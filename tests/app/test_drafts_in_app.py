@@ -1,6 +1,7 @@
 """What is written and not sent is there again: in the next start, in each chat, wherever it was written."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +112,30 @@ async def test_words_that_come_with_a_key_for_a_new_chat_stay_in_theirs(run_app:
         await running.until(lambda: running.screen.prompt.text == "xyz")
         running.screen.switch._open_chat(first, None)
         assert running.screen.prompt.text == "abc"
+
+
+async def test_words_that_come_with_the_key_that_quits_are_kept(run_app: RunApp, drafts: Drafts) -> None:
+    async with run_app() as running:
+        await running.until_state(ChatState.IDLE)
+        for key in (*"abc", "ctrl+q"):
+            running.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await running.until(lambda: running.screen._left)
+        assert [draft.text for draft in drafts()] == ["abc"]
+
+
+async def test_the_draft_of_a_chat_that_is_gone_for_good_goes_too(
+    run_app: RunApp, store: SessionStore, tmp_path: Path, drafts: Drafts
+) -> None:
+    folder = DraftStore(tmp_path / "drafts")
+    kept, deleted = save_chat(store, "One", "a"), save_chat(store, "Two", "b")
+    for chat in (kept.id, deleted.id, "gone", "/elsewhere/gone.toml"):
+        folder.write(folder.name_for(chat), Draft(chat, chat=chat))
+        os.utime(tmp_path / "drafts" / f"{folder.name_for(chat)}.json", (0, 0))
+    folder.write(folder.name_for("new"), Draft("new", chat="new"))
+    store.delete(deleted.id)
+    async with run_app():
+        pass
+    assert {one.text for one in drafts()} == {kept.id, deleted.id, "/elsewhere/gone.toml", "new"}
 
 
 async def test_two_programs_do_not_take_each_others_drafts(run_app: RunApp, drafts: Drafts) -> None:
