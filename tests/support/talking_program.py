@@ -3,10 +3,14 @@
 Run as a program, with the arguments of `ezllama-tui`; the file $TALK_LOG takes what is said.
 """
 
+import fcntl
+import json
 import os
+import subprocess
 import sys
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +70,81 @@ def said(log: Path) -> list[SaidWord]:
     return words
 
 
-def main() -> int:
-    """Run the program."""
+def talk(arguments: Sequence[str]) -> int:
+    """Run the program, and return its exit code."""
     from easy_llama_tui import program
 
     program._engine = lambda catalog: TalkingEngine()  # type: ignore[assignment]
-    return program.run(sys.argv[1:])
+    return program.run(arguments)
+
+
+class TalkingServer:
+    """Starts the program again and again, each time in a process that has loaded it already."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(environment),
+        )
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str], terminal: str) -> int:
+        """Start the program in the terminal of this name, and return its process."""
+        return self._ask({"arguments": list(arguments), "environment": environment, "terminal": terminal})
+
+    def wait(self, process: int) -> int:
+        """Wait for the end of a program, and return its exit code, or minus the signal that killed it."""
+        return self._ask({"wait": process})
+
+    def close(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def _ask(self, request: Mapping[str, object]) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+def serve() -> None:
+    """Do what a `TalkingServer` asks for on the standard input, until that ends."""
+    import easy_llama_tui.app
+    import easy_llama_tui.chats.session_store
+    import easy_llama_tui.replies.engine_worker
+    import easy_llama_tui.screens.chat_switch
+    import easy_llama_tui.screens.panel_desk  # noqa: F401
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+        else:
+            terminal = os.open(request["terminal"], os.O_RDWR | os.O_NOCTTY)
+            answer = os.fork()
+            if not answer:
+                _become(terminal, request["environment"])
+                os._exit(talk(request["arguments"]))
+            os.close(terminal)
+        print(answer, flush=True)
+
+
+def _become(terminal: int, environment: Mapping[str, str]) -> None:
+    """Lead a session at a terminal, as a program does that a terminal has started."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for descriptor in range(3):
+        os.dup2(terminal, descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+    else:
+        sys.exit(talk(sys.argv[1:]))

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from support.terminal import Start, Terminal, program
+from support.talking_program import TalkingServer
+from support.terminal import ServedTerminal, Start, Terminal, program
 
 from easy_llama_tui import locations
 from easy_llama_tui.chats.session_store import SessionStore
@@ -69,6 +70,32 @@ def talk(run: Callable[..., Terminal], talking: tuple[list[str], dict[str, str]]
         return terminal
 
     return start_talking
+
+
+@pytest.fixture(scope="session")
+def talking_server() -> Iterator[TalkingServer]:
+    """What starts the program without loading it anew."""
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    server = TalkingServer({**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def talk_at_once(talking_server: TalkingServer, model_path: Path, talk_log: Path) -> Iterator[Start]:
+    """Starts the program as `talk` does, in a process that has loaded it already."""
+    terminals: list[Terminal] = []
+
+    def start_talking(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Terminal:
+        own = {**os.environ, "TALK_LOG": str(talk_log), **(environment or {})}
+        terminal = ServedTerminal(talking_server, [str(model_path), *map(str, arguments)], own)
+        terminals.append(terminal)
+        terminal.until_drawn()
+        return terminal
+
+    yield start_talking
+    for terminal in terminals:
+        terminal.close()
 
 
 @pytest.fixture

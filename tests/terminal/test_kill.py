@@ -229,7 +229,7 @@ SCENES: list[Callable[[Round], None]] = [
 
 @pytest.mark.long
 def test_whenever_it_is_killed_every_word_is_there(
-    request: pytest.FixtureRequest, talk: Start, talk_log: Path
+    request: pytest.FixtureRequest, talk_at_once: Start, talk_log: Path
 ) -> None:
     is_long = request.config.getoption("--long")
     seed = random.SystemRandom().randrange(1 << 32) if is_long else 7
@@ -247,7 +247,7 @@ def test_whenever_it_is_killed_every_word_is_there(
             old += [f"An old question {tag}", f"An old answer {tag}"]
             arguments = ["--resume", path.stem]
         print(f"life {number} of seed {seed}: {scene.__name__}")
-        terminal = talk(*arguments)
+        terminal = talk_at_once(*arguments)
         life = Round(terminal, chance, talk_log)
         life.clear_prompt()
         scene(life)
@@ -260,9 +260,9 @@ def test_whenever_it_is_killed_every_word_is_there(
 
 
 def test_a_killed_reply_is_marked_and_goes_on_where_it_was(
-    talk: Start, talk_log: Path, store: SessionStore
+    talk_at_once: Start, talk_log: Path, store: SessionStore
 ) -> None:
-    terminal = talk()
+    terminal = talk_at_once()
     terminal.send(f"{LONG} story")
     terminal.until(
         lambda: [one for one in store.summaries() if len(store.load(one.id).messages[1].content) > 99]
@@ -274,7 +274,7 @@ def test_a_killed_reply_is_marked_and_goes_on_where_it_was(
     assert before.finish is None
     assert before.content.startswith(said(talk_log)[0].word)
 
-    terminal = talk("--resume")
+    terminal = talk_at_once("--resume")
     terminal.until("▌ not finished")
     terminal.keys("f8")
     terminal.until(lambda: "Esc stop" in terminal.status)
