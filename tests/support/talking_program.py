@@ -70,12 +70,11 @@ def said(log: Path) -> list[SaidWord]:
     return words
 
 
-def talk(arguments: Sequence[str]) -> int:
-    """Run the program, and return its exit code."""
+def take_engine() -> None:
+    """Have the program take the engine that talks by itself."""
     from easy_llama_tui import program
 
     program._engine = lambda catalog: TalkingEngine()  # type: ignore[assignment]
-    return program.run(arguments)
 
 
 class TalkingServer:
@@ -118,6 +117,7 @@ def serve() -> None:
     import easy_llama_tui.replies.engine_worker
     import easy_llama_tui.screens.chat_switch
     import easy_llama_tui.screens.panel_desk  # noqa: F401
+    from easy_llama_tui import program
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -128,7 +128,8 @@ def serve() -> None:
             answer = os.fork()
             if not answer:
                 _become(terminal, request["environment"])
-                os._exit(talk(request["arguments"]))
+                take_engine()
+                os._exit(program.run(request["arguments"]))
             os.close(terminal)
         print(answer, flush=True)
 
@@ -147,4 +148,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--serve"]:
         serve()
     else:
-        sys.exit(talk(sys.argv[1:]))
+        from easy_llama_tui.__main__ import main
+
+        take_engine()
+        sys.exit(main(sys.argv[1:]))
