@@ -93,10 +93,15 @@ class ChatSwitch:
 
     # Chats
 
-    def new_chat(self) -> None:
-        """Leave this chat, which is saved, and begin another."""
-        if not self._screen.replies.after_turn(self.new_chat):
-            self._show(self._screen.settings.begin_chat())
+    def new_chat(self, written: str | None = None) -> None:
+        """Leave this chat, which is saved, and begin another.
+
+        Args:
+            written: what stood in the prompt when that was asked for, where it had to wait.
+        """
+        written = self._screen.prompt.text if written is None else written
+        if not self._screen.replies.after_turn(lambda: self.new_chat(written)):
+            self._show(self._screen.settings.begin_chat(), written)
 
     def show_chats(self) -> None:
         """Let the person choose among all chats."""
@@ -124,9 +129,10 @@ class ChatSwitch:
 
         screen.app.push_screen(chats, close)
 
-    def _open_chat(self, chosen: str, message_id: str | None) -> None:
+    def _open_chat(self, chosen: str, message_id: str | None, written: str | None = None) -> None:
         screen = self._screen
-        if screen.replies.after_turn(lambda: self._open_chat(chosen, message_id)):
+        written = screen.prompt.text if written is None else written
+        if screen.replies.after_turn(lambda: self._open_chat(chosen, message_id, written)):
             return
         try:
             chat = Chat.from_session(screen.store.load(chosen))
@@ -142,7 +148,7 @@ class ChatSwitch:
                 markup=False,
             )
             chat.format = OWN_FORMAT
-        self._show(chat)
+        self._show(chat, written)
         if message_id:
             self._show_message(message_id)
 
@@ -157,10 +163,10 @@ class ChatSwitch:
             return
         screen.chat_log.enter_message_mode(message_id)
 
-    def _show(self, chat: Chat) -> None:
+    def _show(self, chat: Chat, written: str) -> None:
         screen = self._screen
         screen.save()
-        screen.drafts.leave_chat()
+        written_since = screen.drafts.leave_chat(written)
         before, screen.chat = screen.chat.model, chat
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
@@ -170,7 +176,7 @@ class ChatSwitch:
         if screen.turns.state is not ChatState.NO_MODEL:
             # The model that is loaded goes on with any chat; F3 brings another.
             chat.model = before
-        screen.drafts.open_chat()
+        screen.drafts.open_chat(written_since)
         screen.show_chat()
         screen.prompt.focus()
         screen.desk.show_chat()

@@ -57,8 +57,8 @@ class DraftDesk:
         self._is_told = False
         self._is_open = False
 
-    def open_chat(self) -> None:
-        """Bring back what was written in the chat that is open now."""
+    def open_chat(self, written_since: str = "") -> None:
+        """Bring back what was written in the chat that is open now, and go on with what was meant for it."""
         screen, writer, store = self._screen, self._writer, self._store
         if writer is None or store is None:
             return
@@ -74,9 +74,11 @@ class DraftDesk:
         draft = draft.with_lost_edits(self._has_message)
         self._sent.clear()
         self._edits = dict(draft.edits)
-        if draft.is_empty and not screen.prompt.has_text:
-            return
-        screen.prompt.restore(draft.text, cast("Mode", draft.mode), draft.cursor, draft.aside)
+        if not draft.is_empty or screen.prompt.has_text:
+            screen.prompt.restore(draft.text, cast("Mode", draft.mode), draft.cursor, draft.aside)
+        if written_since:
+            screen.prompt.insert(written_since, screen.prompt.document.end)
+            screen.prompt.move_cursor(screen.prompt.document.end)
         if draft.opening:
             screen.replies.restore_opening(draft.opening)
         for message_id in draft.edits:
@@ -89,13 +91,28 @@ class DraftDesk:
         draft = self._new_draft
         return draft.without_saved(lambda sent: self._is_on_disk(draft.chat, sent))
 
-    def leave_chat(self) -> None:
-        """Save what is written in the chat that is open, before another one is."""
+    def leave_chat(self, written: str | None = None) -> str:
+        """Save what is written in the chat that is open, before another one is.
+
+        Args:
+            written: what stood in the prompt when the other one was asked for; None is what does now.
+
+        Returns:
+            What was written since then: it is meant for the other one.
+        """
+        if not self._is_open:
+            return ""
         if self._sent and not self._has_file:
             # Else it would be offered again in the next new chat.
             self._screen.writer.flush(timeout=1.0)
+        prompt, written_since = self._screen.prompt, ""
+        if written is not None and prompt.text.startswith(written):
+            written_since = prompt.text[len(written) :]
+        if written_since:
+            prompt.restore(written or "", prompt.mode, prompt.cursor_location, "")
         self._seems_empty = True
         self._save()
+        return written_since
 
     def save_now(self) -> None:
         """Save what is written, and wait a moment until that is on disk."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.running_app import RunApp, Running, begin_chat
-from support.scripted_engine import ScriptedEngine
+from support.scripted_engine import END, ScriptedEngine
 from support.whole_app import notices, save_chat, text, until_screen
 from textual import events
 
@@ -112,6 +112,26 @@ async def test_words_that_come_with_a_key_for_a_new_chat_stay_in_theirs(run_app:
         await running.until(lambda: running.screen.prompt.text == "xyz")
         running.screen.switch._open_chat(first, None)
         assert running.screen.prompt.text == "abc"
+
+
+async def test_words_that_are_typed_while_a_reply_stops_are_for_the_next_chat(run_app: RunApp) -> None:
+    engine = ScriptedEngine()
+    async with run_app(engine) as running:
+        await running.until_state(ChatState.IDLE)
+        engine.say("slow")
+        await running.send("Hello")
+        await running.until_state(ChatState.GENERATING)
+        first = running.screen.chat.id
+        await running.type("for this ")
+        engine.ignores_cancel = True
+        await write(running, "ctrl+n")
+        await running.type("for that")
+        assert running.screen.chat.id == first
+        engine.say(END)
+        await running.until(lambda: running.screen.chat.id != first)
+        assert running.screen.prompt.text == "for that"
+        running.screen.switch._open_chat(first, None)
+        assert running.screen.prompt.text == "for this "
 
 
 async def test_words_that_come_with_the_key_that_quits_are_kept(run_app: RunApp, drafts: Drafts) -> None:

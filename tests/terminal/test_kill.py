@@ -196,6 +196,7 @@ def switching(life: Round) -> None:
             life.terminal.until("Chats")
             life.terminal.pass_time(0.1)
             life.terminal.keys("down", "enter")
+            life.terminal.until_drawn()
             life.terminal.pass_time(0.2)
     life.kill_soon(0.2)
 
