@@ -66,6 +66,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.keys = settings.config.keys
         """The keys in force, which the widgets name."""
         self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
+        self._is_leaving = False
         self._suspension = Suspension(self, self.chat_screen.save_now)
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
@@ -214,8 +215,11 @@ class EzllamaApp(App[None], inherit_bindings=False):
         )
 
     def _on_signal(self) -> None:
+        if self._is_leaving:
+            return  # a terminal that goes away is told of in several ways
+        self._is_leaving = True
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
         timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
-        self.run_worker(self.action_quit())
+        self.run_worker(self.action_quit)

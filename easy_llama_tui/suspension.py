@@ -69,7 +69,7 @@ class Suspension:
 
     def _go_on(self) -> None:
         """Take the terminal anew: the process was stopped from outside, and others may have written to it."""
-        if not self._has_screen:
+        if not self._has_screen or not _has_terminal():
             return
         with self._app.suspend():
             if not _is_foreground():
@@ -88,6 +88,17 @@ def is_possible() -> bool:
     What a terminal or `ssh` starts by itself leads its session: stopped, it would stay so for good.
     """
     return hasattr(os, "getpgrp") and os.getpgrp() != os.getsid(0)
+
+
+def _has_terminal() -> bool:
+    """Return whether the terminal is still there; one that goes away sends SIGCONT too."""
+    import termios
+
+    try:
+        termios.tcgetattr(0)
+    except termios.error:
+        return False
+    return True
 
 
 def _stop_this_process() -> None:

@@ -87,8 +87,11 @@ class TerminalDriver(LinuxDriver):
 
     def close(self) -> None:
         """End the thread that writes, unless it hangs at the terminal: then it ends with the program."""
-        if not self._is_behind:
-            super().close()
+        if self._writer_thread is None or not self._writer_thread.is_alive():
+            return
+        with contextlib.suppress(Full):
+            self._writer_thread._queue.put(None, timeout=0.0 if self._is_behind else PATIENCE_SECONDS)
+            self._writer_thread.join(_LAST_SECONDS)
 
     def run_input_thread(self) -> None:
         """Hand on what is typed, until it is over or the terminal is gone."""
