@@ -14,6 +14,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.widget import AwaitMount
+from textual.worker import WorkType
 
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.locations import config_file
@@ -222,4 +223,5 @@ class EzllamaApp(App[None], inherit_bindings=False):
         timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
-        self.run_worker(self.action_quit)
+        leave: WorkType[None] = self.action_quit
+        self.run_worker(leave)
