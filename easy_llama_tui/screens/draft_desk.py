@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from easy_llama_tui.chats.chat import Chat
     from easy_llama_tui.chats.session import Session
     from easy_llama_tui.screens.chat_screen import ChatScreen
-    from easy_llama_tui.widgets.prompt_input import Mode
+    from easy_llama_tui.widgets.prompt_input import Mode, PromptInput
 
 SAVE_SECONDS: Final = 0.5
 """What was typed is saved at the latest so long afterwards."""
@@ -55,7 +55,8 @@ class DraftDesk:
 
         self._seems_empty = False
         self._is_told = False
-        self._is_open = False
+        self._prompt: PromptInput | None = None
+        """Where one writes, once a chat is open; it is read also when the screen is gone."""
 
     def open_chat(self, written_since: str = "") -> None:
         """Bring back what was written in the chat that is open now, and go on with what was meant for it."""
@@ -63,7 +64,7 @@ class DraftDesk:
         if writer is None or store is None:
             return
         chat = screen.chat
-        self._is_open = True
+        self._prompt = prompt = screen.prompt
         self._has_file = chat.was_saved
         if self._has_file:
             name = store.name_for(chat.place)
@@ -74,11 +75,11 @@ class DraftDesk:
         draft = draft.with_lost_edits(self._has_message)
         self._sent.clear()
         self._edits = dict(draft.edits)
-        if not draft.is_empty or screen.prompt.has_text:
-            screen.prompt.restore(draft.text, cast("Mode", draft.mode), draft.cursor, draft.aside)
+        if not draft.is_empty or prompt.has_text:
+            prompt.restore(draft.text, cast("Mode", draft.mode), draft.cursor, draft.aside)
         if written_since:
-            screen.prompt.insert(written_since, screen.prompt.document.end)
-            screen.prompt.move_cursor(screen.prompt.document.end)
+            prompt.insert(written_since, prompt.document.end)
+            prompt.move_cursor(prompt.document.end)
         if draft.opening:
             screen.replies.restore_opening(draft.opening)
         for message_id in draft.edits:
@@ -100,12 +101,12 @@ class DraftDesk:
         Returns:
             What was written since then: it is meant for the other one.
         """
-        if not self._is_open:
+        prompt, written_since = self._prompt, ""
+        if prompt is None:
             return ""
         if self._sent and not self._has_file:
             # Else it would be offered again in the next new chat.
             self._screen.writer.flush(timeout=1.0)
-        prompt, written_since = self._screen.prompt, ""
         if written is not None and prompt.text.startswith(written):
             written_since = prompt.text[len(written) :]
         if written_since:
@@ -167,9 +168,9 @@ class DraftDesk:
             self._timer.stop()
             self._timer = None
         writer, store, chat = self._writer, self._store, self._screen.chat
-        if writer is None or store is None or not self._is_open:
+        if writer is None or store is None or self._prompt is None:
             return
-        draft = self._draft_now()
+        draft = self._draft_now(self._prompt)
         if not draft.text and not self._seems_empty:
             # What was just sent has left the prompt, and is told with the next message.
             self._seems_empty = True
@@ -186,9 +187,9 @@ class DraftDesk:
             self._new_name = self._new_name or store.new_name()
             writer.submit(self._new_name, draft)
 
-    def _draft_now(self) -> Draft:
+    def _draft_now(self, prompt: PromptInput) -> Draft:
         screen = self._screen
-        text, aside = screen.prompt.unsent
+        text, aside = prompt.unsent
         if self._saved is not None and self._is_on_disk_now:
             saved = {message.id: message.content for message in self._saved.messages} if self._sent else {}
             self._sent = [sent for sent in self._sent if not _begins(saved.get(sent.message_id), sent)]
@@ -196,8 +197,8 @@ class DraftDesk:
         self._sent = [sent for sent in self._sent if self._has_message(sent.message_id)]
         return Draft(
             text,
-            screen.prompt.mode,
-            screen.prompt.cursor_location,
+            prompt.mode,
+            prompt.cursor_location,
             aside,
             screen.replies.opening,
             dict(self._edits),
