@@ -5,7 +5,6 @@ begins one next takes it over. A file beside it is locked while the program that
 """
 
 import contextlib
-import hashlib
 import logging
 import os
 import stat
@@ -47,6 +46,8 @@ class DraftStore:
     @staticmethod
     def name_for(chat: str) -> str:
         """Return the name for the draft of a saved chat, given its id or the path of its file."""
+        import hashlib  # not needed for the first picture of a new chat
+
         # An id may come from a stranger's file, and must not lead out of the folder.
         return _CHAT + hashlib.sha256(chat.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

@@ -45,6 +45,7 @@ LATER = {
     "easy_llama_tui.widgets.format_panel",
     "easy_llama_tui.widgets.row_list",
     "easy_llama_tui.widgets.sampler_panel",
+    "hashlib",
     "jinja2",
     "llama_cpp",
     "logging.handlers",
