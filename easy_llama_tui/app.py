@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
 
+_GARBAGE = 10_000
+"""How many more objects there are when garbage is looked for."""
+
 _SIXTEEN_COLOURS_THEME = "high-contrast-dark"
 """What stays readable where the terminal has sixteen colours, unless another was chosen."""
 
@@ -137,6 +140,9 @@ class EzllamaApp(App[None], inherit_bindings=False):
         """Do what the first picture need not wait for."""
         if not gc.isenabled():  # see `main`
             gc.freeze()
+            # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
+            # objects, as Python does, was a tenth of what it costs to show a reply as it is written.
+            gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
             gc.enable()
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())

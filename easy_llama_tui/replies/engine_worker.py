@@ -16,6 +16,9 @@ from easy_llama_tui.replies.inspection import InspectionRequest, inspect
 from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
 
+_PROGRESS_STEP = 0.01
+"""Least share of a model that is loaded between two messages about it: llama.cpp tells of each tensor."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -121,8 +124,13 @@ class EngineWorker:
         self._engine.close()
 
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
+        told = 0.0
+
         def on_progress(share: float) -> bool:
-            post(LoadProgress(share))
+            nonlocal told
+            if share - told >= _PROGRESS_STEP:
+                told = share
+                post(LoadProgress(share))
             return not (stop.is_set() or self._closing.is_set())
 
         def post(message: Message) -> None:

@@ -27,6 +27,7 @@ from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
@@ -105,6 +106,7 @@ class ChatScreen(Screen[None]):
             settings: what the app was started with.
         """
         super().__init__()
+        self._compositor = FrontFirstCompositor()
         self.chat = chat
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
@@ -674,6 +676,8 @@ class ChatScreen(Screen[None]):
 
     def show_state(self) -> None:
         """Show what goes on, and the keys that matter now."""
+        # Each blink would draw the whole prompt again beside the reply.
+        self.prompt.cursor_blink = self.turns.running is None
         self.status_bar.activity = activity(
             self.turns.state,
             self.turns.figures,
@@ -720,6 +724,17 @@ class ChatScreen(Screen[None]):
             return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
         return (reroll,)
 
+    def _ending(self, message: Message) -> str:
+        """Return what is said below a message on how it came to its end."""
+        return ending(
+            message,
+            self.replies.errors.get(message.id),
+            is_last=message.id == self.chat.conversation.head,
+            to_continue=self._keys["continue"].hint,
+            to_reroll=self._keys["reroll"].hint,
+            has_room=self.turns.has_room,
+        )
+
     def entry(self, message: Message) -> ChatEntry:
         """Return how a message is shown."""
         conversation = self.chat.conversation
@@ -728,21 +743,13 @@ class ChatScreen(Screen[None]):
         streaming = running is not None and running.reply_id == message.id
         writer = self.chat.model.name if streaming else message.author
         names = {"user": "You", "system": "System", "bot": writer or "Bot"}
-        to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
-        note = ending(
-            message,
-            self.replies.errors.get(message.id),
-            is_last=message.id == conversation.head,
-            to_continue=to_continue,
-            to_reroll=to_reroll,
-            has_room=self.turns.has_room,
-        )
+        note = "" if streaming else self._ending(message)
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note="" if streaming else note,
+            note=note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
             outside=message.id in self.turns.window.outside,
