@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from easy_llama_tui.replies.engine_worker import EngineWorker
     from easy_llama_tui.replies.messages import ReplyEnded
 
-CANDIDATES_SECONDS = 0.12
+CANDIDATES_SECONDS = 0.2
 """The least time between two looks at the candidates of a reply that is being written."""
 
 
