@@ -12,7 +12,6 @@ within a round, and their median, smallest and largest are shown.
 """
 
 import argparse
-import ctypes
 import gc
 import statistics
 import sys
@@ -20,9 +19,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llama_cpp import llama_cpp as lib
 from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, parse, spread
 
+from easy_llama.bare_loop import bare_loop
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
@@ -31,8 +30,6 @@ PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
 """A model goes on from it for as long as it is let."""
 
 ROOM_FOR_PROMPT = 128
-LONGEST_PIECE = 256
-"""In bytes, of one token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +48,20 @@ class Run:
 Round = dict[str, Run]
 
 
-def bare_loop(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
-    context = model.llama.ctx
-    vocab = lib.llama_model_get_vocab(model.llama.model)
-    token = (lib.llama_token * 1)()
-    batch = lib.llama_batch_get_one(token, 1)
-    piece = ctypes.create_string_buffer(LONGEST_PIECE)
-    ids: list[int] = []
-    pieces: list[bytes] = []
-    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
-
-    def sample() -> None:
-        token[0] = drawn = lib.llama_sampler_sample(chain, context, -1)
-        ids.append(drawn)
-        size = lib.llama_token_to_piece(vocab, drawn, piece, LONGEST_PIECE, 0, False)
-        pieces.append(piece.raw[:size])
-
-    started = time.perf_counter()
-    for first_id in range(0, len(prompt), model.llama.n_batch):
-        chunk = prompt[first_id : first_id + model.llama.n_batch]
-        buffer = (lib.llama_token * len(chunk))(*chunk)
-        _decode(context, lib.llama_batch_get_one(buffer, len(chunk)))
-    sample()
-    first = time.perf_counter()
-    for _ in range(n_tokens - 1):
-        _decode(context, batch)
-        sample()
-    ended = time.perf_counter()
-    lib.llama_sampler_free(chain)
-    if any(model.tokenizer.is_end(drawn) for drawn in ids):
+def bare(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    run = bare_loop(model.llama, prompt, n_tokens)
+    if any(model.tokenizer.is_end(drawn) for drawn in run.ids):
         raise UnequalWorkError(
             f"the model ended its text before {n_tokens:,} tokens; give fewer with --tokens"
         )
-    return _run(ids[:-1], b"".join(pieces).decode("utf-8", errors="replace"), started, first, ended)
+    return _run(run.ids[:-1], run.text, run.reading, run.writing)
 
 
 def stream(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
     started = time.perf_counter()
     chunks = model.stream(PROMPT, sampler=GreedyDecoding.replace(max_len_tokens=n_tokens))
     text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
-    return _run(model.engine.cached_tokens[len(prompt) :], text, started, first, ended)
+    return _run(model.engine.cached_tokens[len(prompt) :], text, first - started, ended - first)
 
 
 def create_completion(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
@@ -100,19 +70,14 @@ def create_completion(model: Model, prompt: Sequence[int], n_tokens: int) -> Run
     chunks = llama.create_completion(list(prompt), max_tokens=n_tokens, temperature=0.0, stream=True)
     text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
     ids = llama.input_ids[len(prompt) : llama.n_tokens].tolist()
-    return _run(ids, text, started, first, ended)
+    return _run(ids, text, first - started, ended - first)
 
 
 PATHS: dict[str, Callable[[Model, Sequence[int], int], Run]] = {
-    "bare loop": bare_loop,
+    "bare loop": bare,
     "stream": stream,
     "create_completion": create_completion,
 }
-
-
-def _decode(context: object, batch: object) -> None:
-    if code := lib.llama_decode(context, batch):
-        raise RuntimeError(f"llama_decode returned {code}")
 
 
 def _consume(texts: Iterator[str]) -> tuple[str, float, float]:
@@ -123,8 +88,8 @@ def _consume(texts: Iterator[str]) -> tuple[str, float, float]:
     return "".join(parts), first, time.perf_counter()
 
 
-def _run(ids: Sequence[int], text: str, started: float, first: float, ended: float) -> Run:
-    return Run(tuple(ids), text, len(ids) / (ended - first), (len(ids) + 1) / (ended - started))
+def _run(ids: Sequence[int], text: str, reading: float, writing: float) -> Run:
+    return Run(tuple(ids), text, len(ids) / writing, (len(ids) + 1) / (reading + writing))
 
 
 def measure(model: Model, n_tokens: int, rounds: int) -> list[Round]:
