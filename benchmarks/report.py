@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import llama_cpp
-from llama_cpp import llama_cpp as lib
-
-from easy_llama.model import Model
 from easy_llama_tui.launch import demo_model
+
+if TYPE_CHECKING:
+    from easy_llama.model import Model
 
 SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 """How wide `spread` is at most, of ratios below 10, or below 1,000 with one digit."""
@@ -97,14 +97,19 @@ def markdown(rows: Iterable[Row]) -> str:
 
 def machine() -> str:
     """Return what is known of this machine that figures depend on, and no name of it."""
+    import llama_cpp
+
     return (
         f"{os.cpu_count()} logical cores, {platform.machine()}, {platform.system()}; "
         f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
     )
 
 
-def conditions(model: Model) -> str:
+def conditions(model: "Model") -> str:
     """Return what the figures were measured under."""
+    import llama_cpp
+    from llama_cpp import llama_cpp as lib
+
     context = model.llama.ctx
     return (
         f"{Path(model.filename).name}; {lib.llama_n_threads(context)} threads generate, "

@@ -1,9 +1,10 @@
 """How llama.cpp's threads should wait for each other: with what of OpenMP's settings a model writes fastest.
 
 Between two parts of a token each thread waits for the others. GNU's OpenMP lets it spin for a while before it
-sleeps: long by itself (some milliseconds), shortly with GOMP_SPINCOUNT=1000, not at all with OMP_WAIT_POLICY=passive.
-Each setting is measured in processes of its own, in turn: one alone, and two that write at the same time and
-so have twice as many threads as usual. Told is the speed in that of the long spinning in the same round.
+sleeps: long by itself (some milliseconds), shortly with GOMP_SPINCOUNT=1000, and not at all with
+OMP_WAIT_POLICY=passive. Each setting is measured in processes of its own, in turn: one alone, and two that
+write at the same time and so have twice as many threads as usual. What is shown is the speed, divided by that
+of the long spinning in the same round.
 """
 
 import argparse

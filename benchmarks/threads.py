@@ -1,9 +1,9 @@
 """Which number of threads is best on this machine: how fast a model reads and writes with each.
 
 The number is changed in one loaded model, so that memory and weights stay where they are, and the rounds take
-each number in turn, there and back. It is measured twice: alone, and beside a thread that works as the screen of
-`ezllama-tui` does while a reply streams, in short bursts. The best number is the smallest one that writes nearly
-as fast as the fastest, with the screen: what a thread more gives must be worth its core.
+each number in turn, there and back. It is measured twice: alone, and beside a thread that works as the screen
+of `ezllama-tui` does while a reply streams, in short bursts. The best number is the smallest one that writes
+nearly as fast as the fastest, with the screen: what a thread more gives must be worth its core.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llama_cpp import llama_cpp as lib
 from report import UnequalWorkError, add_model, line, machine, parse
 
 from easy_llama.bare_loop import bare_loop
@@ -72,6 +71,9 @@ def measure(
     model: Model, counts: Sequence[int], n_prompt: int, n_reply: int, rounds: int
 ) -> tuple[Speeds, Speeds]:
     """Return the speeds alone and beside the screen, in every round but the first, which warms up."""
+    # Not sooner: what `easy_llama` sets for its libraries has to be there before them.
+    from llama_cpp import llama_cpp as lib
+
     prompt = model.tokenize(TEXT + ", ".join(map(str, range(1, n_prompt))))[:n_prompt]
     alone: Speeds = {count: [] for count in counts}
     beside: Speeds = {count: [] for count in counts}
