@@ -2,10 +2,10 @@
 
 The model is loaded once for each set of options; all of them are in memory together and take turns, in an
 order that is reversed from round to round. Each reads a prompt into an empty cache, and then writes a few
-tokens after it: there the cache's type and Flash Attention count. Rates are divided by those of the defaults in
-the same round. Beside them stands what the cache takes in memory, and how far the distribution of the next token
-is from that of an F32 cache without Flash Attention (Kullback-Leibler divergence in nats, the mean over the
-last places of the prompt).
+tokens after it: there the cache's type and Flash Attention count. Rates are divided by those of the defaults
+in the same round. Beside them stands what the cache takes in memory, and how far the distribution of the next
+token is from that of an F32 cache without Flash Attention (Kullback-Leibler divergence in nats, the mean over
+the last places of the prompt).
 
 `--processor-time` takes the processor time of one thread in place of the clock, which serves where other
 programs compute too.
