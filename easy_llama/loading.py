@@ -6,10 +6,10 @@ differ between layers is described by its file alone.)
 """
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from easy_llama.cores import physical_cores, usable_cores
 from easy_llama.errors import ModelLoadError
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "fitting_context_length",
     "kv_cache_bytes",
     "plan_loading",
-    "usable_cores",
 ]
 
 _DEFAULT_N_BATCH = 512
@@ -59,8 +58,7 @@ def plan_loading(
     n_batch: int | None = None,
     n_threads: int | None = None,
     n_threads_batch: int | None = None,
-    physical_cores: int | None = None,
-    logical_cores: int | None = None,
+    cores: tuple[int | None, int] | None = None,
 ) -> LoadPlan:
     """Return the settings to load a model with.
 
@@ -73,8 +71,8 @@ def plan_loading(
         n_threads: threads that generate; None is `default_threads`.
         n_threads_batch: threads that read prompts; None is `n_threads` where that is given, else all
             logical cores, because reading a prompt is bound by computing and not by memory.
-        physical_cores: of this machine, where known.
-        logical_cores: that this process may use; None asks the machine.
+        cores: how many cores, where that is known, and how many hyper-threads this process may use; None asks
+            the machine.
 
     Raises:
         ValueError: A wish is out of range; the message names it.
@@ -92,7 +90,7 @@ def plan_loading(
     native = header.count("context_length", at_least=1)
     length = native if context_length is None else context_length
     trained_base = _trained_rope_base(header)
-    logical = logical_cores or usable_cores()
+    physical, logical = cores or (physical_cores(), usable_cores())
     return LoadPlan(
         context_length=length,
         native_context_length=native,
@@ -100,7 +98,7 @@ def plan_loading(
         rope_freq_base_train=trained_base,
         context_scale=length / native,
         n_batch=min(n_batch or _DEFAULT_N_BATCH, length),
-        n_threads=n_threads or default_threads(physical_cores, logical),
+        n_threads=n_threads or default_threads(physical, logical),
         n_threads_batch=n_threads_batch or n_threads or logical,
     )
 
@@ -171,13 +169,6 @@ def default_threads(physical: int | None, logical: int | None) -> int:
     if physical is None:
         return logical if logical <= 4 else logical // 2
     return min(max(physical, 2), logical)
-
-
-def usable_cores() -> int:
-    """Return how many logical cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Header:

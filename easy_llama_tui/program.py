@@ -34,6 +34,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         chat = open_chat(launch, arguments, around)
     except (EasyLlamaError, LaunchError, SessionError) as error:
         return _refuse(str(error))
+    if arguments.bench:
+        return _measure(launch)
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         return _refuse('this needs a terminal; for one reply in a pipe: python -m easy_llama MODEL -p "…"')
     log_file = locations.log_file()
@@ -105,6 +107,14 @@ def _print_config() -> int:
 
     print(default_config_text(), end="")
     return 0
+
+
+def _measure(launch: Launch) -> int:
+    from easy_llama_tui.bench import run_bench
+
+    for notice in launch.notices:
+        _refuse(notice)
+    return _refuse("there is no model to measure") if launch.options is None else run_bench(launch.options)
 
 
 def _refuse(reason: str) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -32,6 +34,9 @@ class LoadOptions:
     offload_kqv: bool = True
     flash_attn: bool = False
     n_threads: int | None = None
+    n_batch: int | None = None
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    cache_type_v: str = DEFAULT_CACHE_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,14 @@ class LoadedModel:
     """How many layers are on a GPU, -1 for all, where that is known."""
 
     flash_attn: bool = False
+    n_batch: int | None = None
+    """At most how many tokens of a prompt are computed at once, where that is known."""
+
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    """What the keys of the KV cache are kept in."""
+
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    """What its values are kept in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
+from easy_llama.cache_types import bytes_of
 from easy_llama.errors import ContextScalingWarning, ModelUnloadedException
 from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
 from easy_llama.gguf import open_gguf
@@ -65,6 +66,9 @@ class LocalEngine:
                 offload_kqv=options.offload_kqv,
                 flash_attn=options.flash_attn,
                 n_threads=options.n_threads,
+                n_batch=options.n_batch,
+                cache_type_k=options.cache_type_k,
+                cache_type_v=options.cache_type_v,
                 on_progress=on_progress,
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
@@ -79,7 +83,9 @@ class LocalEngine:
             notices.append(detected.notice)
         label = "chat template" if detected.name == OWN_FORMAT else detected.name
         with open_gguf(options.path) as header:
-            cache_bytes = kv_cache_bytes(header.metadata, model.context_length)
+            cache_bytes = kv_cache_bytes(
+                header.metadata, model.context_length, **_cache_number_bytes(options)
+            )
             n_threads = plan_loading(header.metadata, n_threads=options.n_threads).n_threads
         return LoadedModel(
             model.context_length,
@@ -89,6 +95,9 @@ class LocalEngine:
             n_threads=n_threads,
             n_gpu_layers=model.n_gpu_layers,
             flash_attn=model.flash_attn,
+            n_batch=int(model.llama.n_batch),
+            cache_type_k=options.cache_type_k,
+            cache_type_v=options.cache_type_v,
         )
 
     def render(
@@ -249,13 +258,18 @@ def _choose_context_length(options: LoadOptions) -> tuple[int | None, list[str]]
         return None, []
     with open_gguf(options.path) as header:
         native = plan_loading(header.metadata).native_context_length
-        fitting = fitting_context_length(header.metadata, memory)
+        fitting = fitting_context_length(header.metadata, memory, **_cache_number_bytes(options))
     if fitting == native:
         return None, []
     return fitting, [
         f"The context is {fitting:,} tokens, not the model's {native:,}, to leave memory free; "
         f"--context-length {native} loads all of it."
     ]
+
+
+def _cache_number_bytes(options: LoadOptions) -> dict[str, float]:
+    """Return how large the numbers in the KV cache are, as `easy_llama.loading` takes it."""
+    return {"bytes_per_k": bytes_of(options.cache_type_k), "bytes_per_v": bytes_of(options.cache_type_v)}
 
 
 def _listed(names: Sequence[str]) -> str:

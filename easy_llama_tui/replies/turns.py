@@ -247,4 +247,7 @@ def _with_loading(recipe: Recipe, model: LoadedModel) -> Recipe:
         threads=model.n_threads,
         gpu_layers=model.n_gpu_layers,
         flash_attn=model.flash_attn,
+        batch=model.n_batch,
+        cache_type_k=model.cache_type_k,
+        cache_type_v=model.cache_type_v,
     )

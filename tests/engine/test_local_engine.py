@@ -71,6 +71,13 @@ class TestLoading:
         assert loaded.cache_bytes == 8192 * CACHE_BYTES_A_TOKEN
         engine.close()
 
+    def test_a_quantised_cache_is_counted_as_what_it_takes(self, model_path: Path) -> None:
+        wishes = {"cache_type_k": "q8_0", "cache_type_v": "q4_0", "flash_attn": True, "n_batch": 64}
+        engine, loaded = load(model_path, context_length=512, **wishes)
+        assert loaded.cache_bytes == 512 * 30 * 3 * 64 * (34 + 18) // 32
+        assert (loaded.cache_type_k, loaded.cache_type_v, loaded.n_batch) == ("q8_0", "q4_0", 64)
+        engine.close()
+
     def test_what_a_quarter_of_the_free_memory_holds_is_loaded_and_said(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
