@@ -591,6 +591,7 @@ class ChatScreen(Screen[None]):
         self.replies.has_unsaved_text = False
         if self.chat.is_worth_saving:
             self.chat.was_saved = True
+            self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
 
     def _autosave(self) -> None:
@@ -601,6 +602,7 @@ class ChatScreen(Screen[None]):
 
     def show_chat(self) -> None:
         """Show another chat."""
+        self.settings.tell_chat(self.chat.resumed_by)
         self.show_path()
         self.show_title()
         self.show_state()
