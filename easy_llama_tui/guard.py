@@ -131,12 +131,14 @@ class _Watch:
 
     def _has_ended(self) -> bool:
         """Return whether the child has; while it is stopped, so is this process."""
-        while self._look(os.WUNTRACED) and self._status is None:
+        change = self._look(os.WUNTRACED)
+        while change is not None and os.WIFSTOPPED(change):
             self._n_stops += 1
             os.kill(os.getpid(), signal.SIGSTOP)
-            # Whoever continues this process most likely continues both.
+            # Whoever continues this process most likely continues both; and may have stopped both again.
             time.sleep(_SAME_MOMENT)
-            if not self._look(os.WCONTINUED):
+            change = self._look(os.WUNTRACED | os.WCONTINUED)
+            if change is None:
                 os.kill(self._child, signal.SIGCONT)
         return self._status is not None
 
@@ -147,14 +149,16 @@ class _Watch:
         if not self._has_ended() and self._n_stops == n_stops:
             os.kill(self._child, signal.SIGTSTP)
 
-    def _look(self, change: int) -> bool:
-        """Return whether there was such a change, or the child has ended."""
+    def _look(self, changes: int) -> int | None:
+        """Return the status of the child where it has ended, or there was such a change; else None."""
         if self._status is not None:
-            return True
-        child, status = os.waitpid(self._child, os.WNOHANG | change)
-        if child and not os.WIFSTOPPED(status) and not os.WIFCONTINUED(status):
+            return self._status
+        child, status = os.waitpid(self._child, os.WNOHANG | changes)
+        if not child:
+            return None
+        if not os.WIFSTOPPED(status) and not os.WIFCONTINUED(status):
             self._status = status
-        return bool(child)
+        return status
 
 
 def _give_back(attributes: "list[Any]") -> None:

@@ -10,7 +10,7 @@ _SIZE = 1 + 2 * _HALF
 
 
 class Note:
-    """A page that can be read whatever its writer died of; where it is shared, also by the process that forked it."""
+    """A page that can be read whatever its writer died of: where it is shared, by who forked the writer."""
 
     def __init__(self, *, is_shared: bool = False) -> None:
         self.has_screen = False

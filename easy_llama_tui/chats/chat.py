@@ -82,7 +82,7 @@ class Chat:
 
     @property
     def resumed_by(self) -> str:
-        """What `--resume` takes for it: its id, or its file where that lies elsewhere; "" where it has none."""
+        """What `--resume` takes: its id, or its file where that lies elsewhere; "" where it is not saved."""
         if not self.was_saved:
             return ""
         return self._id if self._file is None else str(self._file)

@@ -1,23 +1,23 @@
 """The program, which dies in the middle of a reply.
 
-    python dying_app.py HOW ENGINE [ARGUMENTS …]
+    python -m support.dying_app HOW ENGINE [ARGUMENTS …]
 
 The engine is `scripted`, without llama.cpp, or `real`. HOW is a signal, as "SIGSEGV", which the process gets;
 "abort", for llama.cpp's own end where one of its checks fails; "exit", where native code ends the process; or
-"none". It happens in the engine's thread, at the third token of a reply that follows a word of the test's.
+"none". It happens in the engine's thread, at the third token of a reply to `FATAL_WORD`, once there is a file
+of the chat.
 """
 
 import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 from easy_llama.events import Event, Token
-from easy_llama_tui import program
+from easy_llama_tui import locations, program
 from easy_llama_tui.__main__ import main
 from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.replies.format_catalog import FormatCatalog
@@ -53,6 +53,8 @@ class Dying:
             yield event
             n_tokens += isinstance(event, Token)
             if n_tokens == 3 and FATAL_WORD in self.asked(request[0]):
+                while not [*locations.sessions_folder().glob("[!.]*.toml")]:
+                    time.sleep(0.01)
                 die(self.how)
 
     def asked(self, prompt: object) -> str:
