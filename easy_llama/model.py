@@ -76,10 +76,12 @@ class Model:
         flash_attn: use Flash Attention.
         verbose: show llama.cpp's log on standard error.
         n_threads: threads that compute; `None` chooses by the machine.
-        on_progress: is told how far loading is, 0 to 1, and returns whether to go on.
+        on_progress: is told how far loading is, 0 to 1, and returns whether to go on. Loading ends too where
+            it raises something, which is then raised here.
 
     Raises:
-        ModelLoadError: the file cannot be loaded; the message says why and what to do.
+        ModelLoadError: the file cannot be loaded, or `on_progress` ended that; the message says which, and
+            what to do.
         ValueError: an argument is out of range.
     """
 
