@@ -107,6 +107,13 @@ class Turns:
         self.state = ChatState.LOADING
         self._worker().load(options)
 
+    def stop_loading(self) -> bool:
+        """Stop loading; return whether there was a model that had not come yet."""
+        if self.state is not ChatState.LOADING or not self._worker().stop_loading():
+            return False
+        self.failed()
+        return True
+
     def loaded(self, model: LoadedModel) -> None:
         """Note that the model is there."""
         self.model = model

@@ -31,6 +31,28 @@ class ChatSwitch:
 
     # Models
 
+    def load_first_model(self, options: LoadOptions) -> None:
+        """Load the model to begin with, unless the person was quicker and wants another or none."""
+        if self._is_first_load:
+            self.load_model(options)
+
+    def stop_loading(self) -> None:
+        """Load no model after all; the one that was there before comes back."""
+        screen = self._screen
+        if self._options is None:
+            screen.turns.failed()  # it was not begun
+        elif not screen.turns.stop_loading():
+            return  # it has come at this moment
+        self._is_first_load = False
+        name = screen.chat.model.name
+        if self._former is not None:
+            screen.tell(f"{name} is not loaded. {self._former[0].name} comes back; {{stop}} stops that too.")
+        else:
+            screen.tell(f"{name} is not loaded. {{model}} loads it, or another one.")
+        screen.show_state()
+        screen.show_title()
+        self._go_back()
+
     def load_model(self, options: LoadOptions) -> None:
         """Load a model in place of the one that is loaded."""
         self._options = options
@@ -65,6 +87,11 @@ class ChatSwitch:
         is_fatal = self._is_first_load and not screen.chat.has_messages
         self._is_first_load = False
         screen.post_message(screen.EngineFailed(reason, is_fatal))
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """Load the model that was there before, where there was one."""
+        screen = self._screen
         former, self._former = self._former, None
         if former is not None:
             screen.chat.model, options = former

@@ -101,7 +101,7 @@ class ScriptedEngine:
         self.loads.append(options)
         on_progress(0.5)
         while not self.loaded.wait(0.2):
-            if not on_progress(0.5):
+            if not on_progress(0.5) and not self.ignores_cancel:
                 raise EasyLlamaError("loading was cancelled")
         if self.load_error:
             raise self.load_error
