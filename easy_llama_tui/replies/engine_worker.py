@@ -10,10 +10,10 @@ from textual.message import Message
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
 from easy_llama.scores import ScoreRequest
-from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
+from easy_llama_tui.replies.engine import ChatEngine, LoadOptions, MemoryDoubtError
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
-from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
+from easy_llama_tui.replies.messages import Inspected, LoadDoubted, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
 
 _log = logging.getLogger(__name__)
@@ -157,6 +157,8 @@ class EngineWorker:
             return
         try:
             model = self._engine.load(options, on_progress)
+        except MemoryDoubtError as error:
+            end(LoadDoubted(error.doubt))
         except (EasyLlamaError, ValueError) as error:
             end(ModelFailed(str(error)))
         except Exception as error:

@@ -114,6 +114,11 @@ class Turns:
         self.failed()
         return True
 
+    def hold(self) -> None:
+        """Have the reply wait until it is asked for again: the engine has no model for it, and refuses it."""
+        if self.running is not None:
+            self.running = replace(self.running, request_id=0)
+
     def loaded(self, model: LoadedModel) -> None:
         """Note that the model is there."""
         self.model = model

@@ -529,6 +529,9 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
+    def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
+        self.switch.ask_about_memory(message.doubt)
+
     def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)

@@ -37,6 +37,7 @@ _KEYS = {
     "ctrl+r": "\x12",
     "ctrl+z": "\x1a",
     "ctrl+up": "\x1b[1;5A",
+    "f3": "\x1bOR",
     "shift+left": "\x1b[1;2D",
     "alt+left": "\x1b[1;3D",
     "alt+right": "\x1b[1;3C",
