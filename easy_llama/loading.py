@@ -6,7 +6,7 @@ differ between layers is described by its file alone.)
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 
 from easy_llama.cores import physical_cores, usable_cores
@@ -14,6 +14,7 @@ from easy_llama.errors import ModelLoadError
 
 __all__ = [
     "LoadPlan",
+    "computing_bytes",
     "default_threads",
     "extended_rope_base",
     "fitting_context_length",
@@ -26,6 +27,7 @@ _DEFAULT_ROPE_BASE = 10_000.0
 """What llama.cpp takes where a model with RoPE has no `rope.freq_base`."""
 _MAX_CONTEXT = 2**31 - 1
 _MAX_LAYERS = 4096
+_LARGE_VOCABULARY = 150_000
 _MAX_FLOAT32 = 3.4e38
 
 
@@ -130,6 +132,32 @@ def kv_cache_bytes(
         ModelLoadError: The header lacks a figure that is needed; the message names it.
     """
     return math.ceil(context_length * _cache_bytes_per_token(_Header(metadata), bytes_per_k, bytes_per_v))
+
+
+def computing_bytes(
+    metadata: Mapping[str, object],
+    context_length: int,
+    *,
+    n_batch: int = _DEFAULT_N_BATCH,
+    flash_attn: bool = False,
+) -> int:
+    """Return about how much memory llama.cpp computes in, in bytes, beside weights and KV cache.
+
+    That is the larger of two: the logits of a batch, or its attention to the whole context, which Flash
+    Attention takes in pieces; both in F32. Where the header does not tell how large the vocabulary is, a
+    large one is assumed.
+
+    Raises:
+        ModelLoadError: The header lacks a figure that is needed; the message names it.
+    """
+    header = _Header(metadata)
+    n_heads = max(header.per_layer("attention.head_count", _n_layers(header)), default=0)
+    n_embd = header.count("embedding_length")
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    n_known = len(tokens) if isinstance(tokens, Sized) and not isinstance(tokens, str) else 0
+    n_vocab = header.count("vocab_size", 0) or n_known or _LARGE_VOCABULARY
+    attention = context_length * (1 if flash_attn else n_heads + 1)  # the last one is the mask
+    return 4 * min(n_batch, context_length) * (max(n_vocab, attention) + 4 * n_embd)
 
 
 def fitting_context_length(

@@ -83,10 +83,12 @@ class Model:
         n_batch: at most how many tokens of a prompt are computed at once; `None` is 512.
         cache_type_k: what the keys of the KV cache are kept in: "f16", or one of `cache_types.CACHE_TYPES`.
         cache_type_v: the same of its values; quantised ones need `flash_attn`.
-        on_progress: is told how far loading is, 0 to 1, and returns whether to go on.
+        on_progress: is told how far loading is, 0 to 1, and returns whether to go on. Loading ends too where
+            it raises something, which is then raised here.
 
     Raises:
-        ModelLoadError: the file cannot be loaded; the message says why and what to do.
+        ModelLoadError: the file cannot be loaded, or `on_progress` ended that; the message says which, and
+            what to do.
         ValueError: an argument is out of range, or goes with another one not at all.
     """
 

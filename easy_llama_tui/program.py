@@ -12,6 +12,8 @@ from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.chats.session_table import SessionError
 from easy_llama_tui.launch import Launch, LaunchError, Surroundings, look_around, open_chat, prepare
 from easy_llama_tui.log import log_to
+from easy_llama_tui.native_errors import native_errors_logged
+from easy_llama_tui.note import Note
 from easy_llama_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 _SHOWN_PROBLEMS = 5
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for, and return the exit code; see `main`."""
+def run(argv: Sequence[str] | None, note: Note) -> int:
+    """Do what the command line asks for, and return the exit code; see `main`.
+
+    Args:
+        argv: the command line; None is that of this process.
+        note: keeps what is to be said should the program die.
+    """
     arguments = build_parser().parse_args(argv)
     if arguments.print_config:
         return _print_config()
@@ -44,8 +51,11 @@ def run(argv: Sequence[str] | None = None) -> int:
     # Not sooner: what is refused, or only printed, needs no screen.
     from easy_llama_tui.app import EzllamaApp
 
-    app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around))
-    app.run(mouse=around.config.appearance.mouse)
+    with native_errors_logged(log_file, note):
+        app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around, note))
+        note.take_screen()
+        app.run(mouse=around.config.appearance.mouse)
+        note.give_screen_back()
     if app.failure:
         _refuse(app.failure)
     elif arguments.verbose:
@@ -73,7 +83,7 @@ def _engine(catalog: "FormatCatalog") -> "ChatEngine":
     return LocalEngine(catalog)
 
 
-def _settings(launch: Launch, around: Surroundings) -> Settings:
+def _settings(launch: Launch, around: Surroundings, note: Note) -> Settings:
     problems = _as_one_notice(around.problems)
     return Settings(
         config=around.config,
@@ -90,6 +100,7 @@ def _settings(launch: Launch, around: Surroundings) -> Settings:
         recent_models=around.remembered.recent_models,
         is_first_run=not around.remembered.hint_seen,
         notices=(*problems, *launch.notices),
+        tell_chat=note.open_chat,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE
+from easy_llama.errors import EasyLlamaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from easy_llama.prompt import Piece, Turn
     from easy_llama.samplers import SamplerSettings
     from easy_llama.scores import OnRead, Score, ScoreRequest
+    from easy_llama_tui.models.memory_check import MemoryDoubt
 
 OnProgress = Callable[[float], bool]
 """Is told the share of the model that is loaded, 0 to 1; returns whether to go on."""
@@ -37,6 +39,16 @@ class LoadOptions:
     n_batch: int | None = None
     cache_type_k: str = DEFAULT_CACHE_TYPE
     cache_type_v: str = DEFAULT_CACHE_TYPE
+    in_spite_of_memory: bool = False
+    """Load it also where it may not fit the memory."""
+
+
+class MemoryDoubtError(EasyLlamaError):
+    """A model may not fit the memory, and was not loaded."""
+
+    def __init__(self, doubt: MemoryDoubt) -> None:
+        super().__init__("The model may not fit the memory that is free.")
+        self.doubt = doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,9 @@ class ChatEngine(Protocol):
         """Load a model in place of the one that is loaded.
 
         Raises:
-            EasyLlamaError: it cannot be loaded, or `on_progress` returned False. No model is loaded then.
+            MemoryDoubtError: it may not fit the memory, and the options do not say to load it nevertheless.
+            EasyLlamaError: it cannot be loaded, or `on_progress` returned False.
+                In all these cases no model is loaded.
         """
         ...
 

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
 from easy_llama.cache_types import bytes_of
-from easy_llama.errors import ContextScalingWarning, ModelUnloadedException
+from easy_llama.errors import ContextScalingWarning, ModelLoadError, ModelUnloadedException
 from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
 from easy_llama.gguf import open_gguf
-from easy_llama.loading import fitting_context_length, kv_cache_bytes, plan_loading
+from easy_llama.loading import kv_cache_bytes, plan_loading
 from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.models.memory_check import choose_context
+from easy_llama_tui.models.model_library import size_of
+from easy_llama_tui.replies.engine import (
+    OWN_FORMAT,
+    LoadedModel,
+    LoadOptions,
+    MemoryDoubtError,
+    OnProgress,
+    RenderedPrompt,
+)
 from easy_llama_tui.replies.format_catalog import FormatCatalog
 
 if TYPE_CHECKING:
@@ -46,10 +55,10 @@ class LocalEngine:
         with open_gguf(options.path) as header:
             header.check_complete()
         self.close()
-        context_length, notices = _choose_context_length(options)
 
         from easy_llama.model import Model, supports_gpu_offload
 
+        notices = []
         n_gpu_layers = options.n_gpu_layers
         if n_gpu_layers is None:
             n_gpu_layers = -1 if supports_gpu_offload() else 0
@@ -57,6 +66,11 @@ class LocalEngine:
                 notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
         elif n_gpu_layers and not supports_gpu_offload():
             notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
+        is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
+        context_length, notice = _choose_context_length(options, is_on_gpu=is_on_gpu)
+        notices += [notice] if notice else []
+        if not on_progress(0.0):
+            raise ModelLoadError(f"{options.path}: loading was stopped")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ContextScalingWarning)
             model = Model(
@@ -249,22 +263,35 @@ def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> I
         yield "User and bot do not take turns, which most models were trained on."
 
 
-def _choose_context_length(options: LoadOptions) -> tuple[int | None, list[str]]:
-    """Return the context length to load with, and what to say about it."""
-    if options.context_length is not None:
-        return options.context_length, []
-    memory = free_memory()
+def _choose_context_length(options: LoadOptions, *, is_on_gpu: bool) -> tuple[int | None, str]:
+    """Return the context length to load with, None for the model's own, and what to say about it.
+
+    Raises:
+        MemoryDoubtError: with that the model may not fit the memory.
+    """
+    wished, memory = options.context_length, free_memory()
     if memory is None:
-        return None, []
+        return wished, ""
     with open_gguf(options.path) as header:
-        native = plan_loading(header.metadata).native_context_length
-        fitting = fitting_context_length(header.metadata, memory, **_cache_number_bytes(options))
-    if fitting == native:
-        return None, []
-    return fitting, [
-        f"The context is {fitting:,} tokens, not the model's {native:,}, to leave memory free; "
+        # Nobody tells how much memory a GPU has, and which share of the model goes there.
+        weights_bytes = 0 if is_on_gpu else size_of(options.path)
+        choice = choose_context(
+            header.metadata,
+            weights_bytes,
+            memory,
+            wished=wished,
+            flash_attn=options.flash_attn,
+            **_cache_number_bytes(options),
+        )
+    if choice.doubt is not None and not is_on_gpu and not options.in_spite_of_memory:
+        raise MemoryDoubtError(choice.doubt)
+    native = choice.native_context_length
+    if wished is not None or choice.context_length == native:
+        return wished, ""
+    return choice.context_length, (
+        f"The context is {choice.context_length:,} tokens, not the model's {native:,}, to leave memory free; "
         f"--context-length {native} loads all of it."
-    ]
+    )
 
 
 def _cache_number_bytes(options: LoadOptions) -> dict[str, float]:

@@ -10,6 +10,7 @@ from textual.message import Message
 from easy_llama.events import Distribution
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Finish
+from easy_llama_tui.models.memory_check import MemoryDoubt
 from easy_llama_tui.replies.engine import LoadedModel
 from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import Inspection
@@ -35,6 +36,13 @@ class ModelFailed(Message, bubble=False):
     """The model could not be loaded."""
 
     reason: str
+
+
+@dataclass
+class LoadDoubted(Message, bubble=False):
+    """The model may not fit the memory, and none is loaded; it is to be asked what to do."""
+
+    doubt: MemoryDoubt
 
 
 @dataclass

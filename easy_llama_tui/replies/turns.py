@@ -107,6 +107,18 @@ class Turns:
         self.state = ChatState.LOADING
         self._worker().load(options)
 
+    def stop_loading(self) -> bool:
+        """Stop loading; return whether there was a model that had not come yet."""
+        if self.state is not ChatState.LOADING or not self._worker().stop_loading():
+            return False
+        self.failed()
+        return True
+
+    def hold(self) -> None:
+        """Have the reply wait until it is asked for again: the engine has no model for it, and refuses it."""
+        if self.running is not None:
+            self.running = replace(self.running, request_id=0)
+
     def loaded(self, model: LoadedModel) -> None:
         """Note that the model is there."""
         self.model = model

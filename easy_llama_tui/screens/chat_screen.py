@@ -226,7 +226,7 @@ class ChatScreen(Screen[None]):
         for part in ("engine", "worker", "switch"):
             getattr(self, part)
             await asyncio.sleep(0)
-        self.switch.load_model(options)
+        self.switch.load_first_model(options)
 
     # What the person writes
 
@@ -299,12 +299,14 @@ class ChatScreen(Screen[None]):
     # What the keys do
 
     def action_stop(self) -> None:
-        """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        """Stop reading or writing; the text so far stays. Else go back to the prompt, or stop loading."""
         self.turns.afterwards = None
-        if self.turns.running is None:
-            self.prompt.focus()
-        else:
+        if self.turns.running is not None:
             self.replies.stop()
+        elif self.turns.state is ChatState.LOADING and self.prompt.has_focus:
+            self.switch.stop_loading()
+        else:
+            self.prompt.focus()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
@@ -391,7 +393,7 @@ class ChatScreen(Screen[None]):
         self.app.action_change_theme()
 
     def action_interrupt(self) -> None:
-        """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
+        """Do what Ctrl+C means now: copy, stop (loading too), clear, or quit when pressed twice."""
         if self.prompt.selected_text:
             self._copy(self.prompt.selected_text)
         elif (selected := self.get_selected_text()) is not None:
@@ -399,6 +401,8 @@ class ChatScreen(Screen[None]):
             self.clear_selection()
         elif self.turns.running is not None:
             self.action_stop()
+        elif self.turns.state is ChatState.LOADING:
+            self.switch.stop_loading()
         elif self.prompt.text:
             self.prompt.clear()
         elif time.monotonic() < self._quit_armed:
@@ -527,6 +531,9 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
+    def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
+        self.switch.ask_about_memory(message.doubt)
+
     def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)
@@ -593,6 +600,7 @@ class ChatScreen(Screen[None]):
         self.replies.has_unsaved_text = False
         if self.chat.is_worth_saving:
             self.chat.was_saved = True
+            self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
 
     def _autosave(self) -> None:
@@ -603,6 +611,7 @@ class ChatScreen(Screen[None]):
 
     def show_chat(self) -> None:
         """Show another chat."""
+        self.settings.tell_chat(self.chat.resumed_by)
         self.show_path()
         self.show_title()
         self.show_state()
@@ -712,6 +721,8 @@ class ChatScreen(Screen[None]):
             return (*hints, (keys["stop"].hint, "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
+        if self.turns.state is ChatState.LOADING:
+            return ((keys["stop"].hint, "stop loading"),)
         if self.turns.state is ChatState.NO_MODEL:
             return ((keys["model"].hint, "model"),)
         path = self.chat.conversation.path()

@@ -183,8 +183,34 @@ def test_loading_can_be_watched_and_stopped(model_path: Path) -> None:
     seen: list[float] = []
     Model(str(model_path), context_length=256, on_progress=lambda share: seen.append(share) is None).unload()
     assert seen == sorted(seen) and seen[-1] == 1.0
-    with pytest.raises(ez.ModelLoadError, match=model_path.name):
+    with pytest.raises(ez.ModelLoadError, match=f"{model_path.name}: loading was stopped"):
         Model(str(model_path), context_length=256, on_progress=lambda share: False)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_is_raised_while_loading_is_watched_ends_it_and_is_not_lost(
+    model_path: Path, capfd: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    def on_progress(share: float) -> bool:
+        raise error("watched")
+
+    with pytest.raises(error, match="watched"):
+        Model(str(model_path), context_length=256, on_progress=on_progress)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_whose_loading_was_stopped_can_be_loaded_after_all(model_path: Path) -> None:
+    goes_on = [True]
+    model = Model(str(model_path), context_length=256, on_progress=lambda share: goes_on[0])
+    goes_on[0] = False
+    with pytest.raises(ez.ModelLoadError, match="was stopped"):
+        model.reload(context_length=512)
+    with pytest.raises(ez.ModelUnloadedException):
+        model.generate("Hello")
+    goes_on[0] = True
+    model.load()
+    assert model.context_length == 256
+    model.unload()
 
 
 def test_loading_prints_nothing_and_logs_all(

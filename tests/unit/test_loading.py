@@ -11,6 +11,7 @@ from easy_llama.cores import usable_cores
 from easy_llama.errors import ModelLoadError
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import (
+    computing_bytes,
     default_threads,
     extended_rope_base,
     fitting_context_length,
@@ -252,3 +253,23 @@ def test_what_fits_fits_and_one_step_more_does_not(memory, native, share):
 )
 def test_default_threads(physical, logical, threads):
     assert default_threads(physical, logical) == threads
+
+
+# Computing
+
+
+def test_computing_takes_the_logits_or_the_attention_of_a_batch():
+    small = changed(vocab_size=1000)
+    assert computing_bytes(small, 8192) == 4 * 512 * (10 * 8192 + 4 * 576)
+    assert computing_bytes(small, 8192, flash_attn=True) == 4 * 512 * (8192 + 4 * 576)
+    assert computing_bytes(small, 50) == 4 * 50 * (1000 + 4 * 576)
+    tokens = SMOLLM | {"tokenizer.ggml.tokens": ["a"] * 70_000}
+    assert computing_bytes(tokens, 1024) == 4 * 512 * (70_000 + 4 * 576)
+    # Rather too much than too little.
+    assert computing_bytes(SMOLLM, 1024) > computing_bytes(tokens, 1024)
+
+
+@pytest.mark.parametrize("name", ["block_count", "embedding_length", "attention.head_count"])
+def test_what_computing_needs_to_know_is_named(name):
+    with pytest.raises(ModelLoadError, match=name):
+        computing_bytes(without(name), 100)
