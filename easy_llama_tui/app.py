@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.widget import AwaitMount
 
 from easy_llama_tui.chats.chat import Chat
@@ -28,6 +29,7 @@ from easy_llama_tui.preferences.themes import (
 from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
+from easy_llama_tui.suspension import Suspension
 
 if TYPE_CHECKING:
     from easy_llama_tui.chats.session_store import SessionStore
@@ -67,6 +69,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.keys = settings.config.keys
         """The keys in force, which the widgets name."""
         self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
+        self._suspension = Suspension(self, self.chat_screen.save_now)
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
 
@@ -115,6 +118,15 @@ class EzllamaApp(App[None], inherit_bindings=False):
         if self.screen_stack:
             super().refresh_css(animate=animate)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return what speaks to the terminal: where Textual would take its own for Unix, ours."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from easy_llama_tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
     def get_default_screen(self) -> ChatScreen:
         """Return the chat: there is no other screen below it."""
         return self.chat_screen
@@ -135,6 +147,8 @@ class EzllamaApp(App[None], inherit_bindings=False):
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), self._on_signal)
+        if not self.is_headless:
+            self._suspension.install()
 
     def _settle(self) -> None:
         """Do what the first picture need not wait for."""
@@ -161,8 +175,18 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self._read_more_themes()
         self.push_screen(ThemeScreen())
 
+    def action_suspend_process(self) -> None:
+        """Stop for now, and give the terminal to the shell."""
+        if not self._suspension.suspend():
+            self.notify("There is no shell to go back to here.", markup=False)
+
+    def terminal_gone(self) -> None:
+        """Save and leave: there is nobody to show anything to."""
+        self._on_signal()
+
     async def action_quit(self) -> None:
         """Save and leave."""
+        await self.chat_screen.all_typed()
         self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()

@@ -94,6 +94,7 @@ def _settings(launch: Launch, around: Surroundings, note: Note) -> Settings:
         presets_folder=locations.presets_folder(),
         state_file=locations.state_file(),
         history_file=locations.history_file(),
+        drafts_folder=locations.drafts_folder(),
         index_file=locations.index_file(),
         candidates_count=around.config.candidates.count,
         panel=around.remembered.panel,

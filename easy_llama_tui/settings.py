@@ -34,6 +34,9 @@ class Settings:
     history_file: Path | None = None
     """Where what was written is remembered."""
 
+    drafts_folder: Path | None = None
+    """Where what is written and not sent is kept; None keeps none."""
+
     index_file: Path | None = None
     """Where the list of chats is kept for the next time."""
 

@@ -50,8 +50,8 @@ def choose_context(
     """Return the context to load a model with, and why that may not fit.
 
     Where none is wished it is the native one, or a shorter one with which the model fits and which leaves
-    most of the free memory to others. `bytes_per_k` and `bytes_per_v` are the bytes of one key or value in the
-    KV cache.
+    most of the free memory to others. `bytes_per_k` and `bytes_per_v` are the bytes of one key or
+    value in the KV cache.
 
     Raises:
         ModelLoadError: the header lacks a figure that is needed.

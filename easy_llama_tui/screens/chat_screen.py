@@ -1,6 +1,7 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.screens.draft_desk import DraftDesk
 from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
@@ -40,6 +42,7 @@ from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from easy_llama_tui.chats.session import Session
     from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
     from easy_llama_tui.replies import messages
     from easy_llama_tui.replies.engine_worker import EngineWorker
@@ -54,7 +57,10 @@ if TYPE_CHECKING:
     from easy_llama_tui.widgets.format_panel import FormatPanel
     from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
-AUTOSAVE_SECONDS = 2.0
+AUTOSAVE_SECONDS = 1.5
+"""Less than the two seconds of a reply that may be lost: what is saved must also be written."""
+TYPING_SECONDS = 0.5
+"""How long leaving waits for keys that were pressed before."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
@@ -111,6 +117,7 @@ class ChatScreen(Screen[None]):
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
         self.replies = ReplyDesk(self, self.turns)
+        self.drafts = DraftDesk(self)
         self._make_engine = make_engine
         self._make_store = make_store
         # Looked up for each piece of text that is written.
@@ -144,11 +151,11 @@ class ChatScreen(Screen[None]):
         from easy_llama_tui.chats.session_store import SessionWriter
         from easy_llama_tui.replies.messages import ChatSaved, SaveFailed
 
-        return SessionWriter(
-            self.store,
-            lambda error: self.post_message(SaveFailed(str(error))),
-            lambda session: self.post_message(ChatSaved(session.id)),
-        )
+        def on_saved(session: "Session") -> None:
+            self.drafts.on_saved(session)
+            self.post_message(ChatSaved(session.id))
+
+        return SessionWriter(self.store, lambda error: self.post_message(SaveFailed(str(error))), on_saved)
 
     @cached_property
     def desk(self) -> "PanelDesk":
@@ -208,6 +215,7 @@ class ChatScreen(Screen[None]):
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
         self.chat_log.reasoning_key = self._keys["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
+        self.drafts.open_chat()
         self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
@@ -250,8 +258,13 @@ class ChatScreen(Screen[None]):
             self.prompt.remember(message.text)
             self.replies.ask(message.text)
 
+    @on(PromptInput.Changed, "#prompt")
+    def _on_prompt_changed(self) -> None:
+        self.drafts.changed()
+
     @on(PromptInput.ModeChanged)
     def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
+        self.drafts.changed()
         self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
         self.show_placeholder()
 
@@ -291,7 +304,8 @@ class ChatScreen(Screen[None]):
         if self.turns.running is not None:
             self._give_back(message, self.settings.config.keys.said(BUSY))
             return
-        self.chat.conversation.add("system", message.text)
+        system = self.chat.conversation.add("system", message.text)
+        self.drafts.sent(system.id, message.text, "system")
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
         self.show_path()
         self.chat_changed()
@@ -341,7 +355,8 @@ class ChatScreen(Screen[None]):
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        self.switch.new_chat()
+        # Behind the keys that are on their way to the prompt: they were typed in this chat.
+        self.prompt.call_later(self.switch.new_chat)
 
     def action_chats(self) -> None:
         """Show all chats."""
@@ -425,6 +440,13 @@ class ChatScreen(Screen[None]):
         """Save and leave."""
         await self.app.action_quit()
 
+    async def all_typed(self) -> None:
+        """Wait a moment for keys that are on their way to the prompt."""
+        typed = asyncio.Event()
+        if self.is_mounted and self.prompt.call_later(typed.set):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(typed.wait(), TYPING_SECONDS)
+
     def leave(self) -> bool:
         """End what runs, save, and free the model; return whether all of it was done in time."""
         if self._left is not None:
@@ -436,6 +458,7 @@ class ChatScreen(Screen[None]):
         self.save()
         saved = self.writer.flush(timeout=5.0)
         self.writer.close(timeout=1.0)
+        saved = self.drafts.close() and saved
         self._left = self.worker.close() and saved
         return self._left
 
@@ -602,6 +625,13 @@ class ChatScreen(Screen[None]):
             self.chat.was_saved = True
             self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
+
+    def save_now(self) -> None:
+        """Save the chat and what is written, and wait a moment until that is on disk."""
+        self.save()
+        if self.chat.was_saved:
+            self.writer.flush(timeout=1.0)
+        self.drafts.save_now()
 
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:

@@ -221,6 +221,7 @@ class ChatSwitch:
     def _show(self, chat: Chat) -> None:
         screen = self._screen
         screen.save()
+        screen.drafts.leave_chat()
         before, screen.chat = screen.chat.model, chat
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
@@ -230,6 +231,7 @@ class ChatSwitch:
         if screen.turns.state is not ChatState.NO_MODEL:
             # The model that is loaded goes on with any chat; F3 brings another.
             chat.model = before
+        screen.drafts.open_chat()
         screen.show_chat()
         screen.prompt.focus()
         screen.desk.show_chat()
