@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from easy_llama.events import Distribution
+from easy_llama.events import Distribution, LeftOut
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Finish
 from easy_llama_tui.replies.engine import LoadedModel
@@ -123,6 +123,8 @@ class TextTokens(Message):
     """The ids that the model reads before the text."""
 
     figures: tuple[TokenFigure, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of what the model reads."""
 
 
 @dataclass
