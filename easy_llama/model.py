@@ -23,7 +23,15 @@ from easy_llama.errors import (
     ExceededContextLengthException,
     ModelUnloadedException,
 )
-from easy_llama.events import CancelFlag, Event, Finished, GenerationRequest, LiveSettings, Token
+from easy_llama.events import (
+    CancelFlag,
+    Event,
+    Finished,
+    GenerationRequest,
+    LeftOut,
+    LiveSettings,
+    Token,
+)
 from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
@@ -318,6 +326,7 @@ class Model:
         cancel: CancelFlag | None = None,
         live: LiveSettings | None = None,
         reply_start: Sequence[int] = (),
+        left_out: Sequence[LeftOut] = (),
     ) -> Iterator[Event]:
         """Generate from a prompt as a stream of typed events; the last one is `Finished`.
 
@@ -331,6 +340,7 @@ class Model:
                 meanwhile.
             reply_start: token ids that the reply begins with, as the ids of an earlier reply up to a place
                 where another token is to come. Their `Token` events come first.
+            left_out: what was left out of the prompt, in its order; see `easy_llama.left_out`.
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
@@ -342,6 +352,7 @@ class Model:
             stops=tuple(stop for stop in stops if isinstance(stop, str)),
             stop_ids=frozenset(stop for stop in stops if isinstance(stop, int)),
             reply_start=tuple(reply_start),
+            left_out=tuple(left_out),
         )
         return self.engine.generate(request, cancel, live)
 

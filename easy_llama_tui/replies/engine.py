@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+    from easy_llama.events import CancelFlag, Distribution, Event, LeftOut, LiveSettings
     from easy_llama.prompt import Piece, Turn
     from easy_llama.samplers import SamplerSettings
     from easy_llama.scores import OnRead, Score, ScoreRequest
@@ -94,6 +94,10 @@ class RenderedPrompt:
 
     opening_pieces: int = 0
     """How many of the last pieces are what the reply begins with already."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    """The turns that were left out, as the context does not hold them: by that, what follows them in the KV
+    cache can be slid in their place."""
 
 
 class ChatEngine(Protocol):

@@ -168,13 +168,13 @@ class LocalEngine:
     ) -> Iterator[Event]:
         """Generate the bot's next message."""
         stops = formats.stops_of(self._format(format_name))
-        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start)
+        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out)
 
     def next_tokens(
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
     ) -> Distribution | None:
         """Return what could come after a prompt; None where that was cancelled."""
-        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel)
+        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel, prompt.left_out)
 
     def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
         """Return how likely each token of a text is; None where that was cancelled."""

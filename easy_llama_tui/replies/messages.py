@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from easy_llama.events import Distribution
+from easy_llama.events import Distribution, LeftOut
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Finish
 from easy_llama_tui.models.memory_check import MemoryDoubt
@@ -134,6 +134,8 @@ class TextTokens(Message, bubble=False):
     """The ids that the model reads before the text."""
 
     figures: tuple[TokenFigure, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of what the model reads."""
 
 
 @dataclass
