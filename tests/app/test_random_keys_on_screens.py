@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,7 +149,7 @@ async def test_no_key_on_any_screen_leads_to_a_traceback(
     request: pytest.FixtureRequest,
     first: int,
 ) -> None:
-    steps = 3_000 if request.config.getoption("--long") else 12
+    steps = int(os.environ.get("FUZZ_STEPS", 3_000 if request.config.getoption("--long") else 10))
     seed = int(os.environ.get("FUZZ_SEED", "1"))
     monkeypatch.setenv("EDITOR", "false")
     monkeypatch.delenv("VISUAL", raising=False)
@@ -174,7 +174,9 @@ async def test_no_key_on_any_screen_leads_to_a_traceback(
                         there = await run(place, fuzz, min(steps, ROUND))
                         assert there, f"one never comes to the {place.name}"
                     except BaseException as error:
-                        error.add_note(f"FUZZ_SEED={seed}, part {part}, at the {place.name}: {fuzz.pressed[-40:]}")
+                        error.add_note(
+                            f"FUZZ_SEED={seed}, part {part}, at the {place.name}: {fuzz.pressed[-40:]}"
+                        )
                         raise
             finally:
                 monkeypatch.setattr(running.app, "action_quit", quit_app)

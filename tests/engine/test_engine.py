@@ -29,7 +29,7 @@ def reference_ids(model: Model, prompt: Sequence[int], length: int, *, first: in
     params = lib.llama_context_default_params()
     params.n_ctx = 2048
     params.n_batch = params.n_ubatch = 512
-    params.n_threads = params.n_threads_batch = 2
+    params.n_threads = params.n_threads_batch = 1
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = lib.llama_init_from_model(model.llama.model, params)
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())

@@ -170,6 +170,11 @@ class Fuzz:
         else:
             await self.resize(self.chance.randint(40, 300), self.chance.randint(12, 60))
 
+    async def press_some(self) -> None:
+        """Press one key or a few, of any kind."""
+        keys = (*ACTIONS, *OTHERS, *ALL_KEYS, *ODD_KEYS)
+        await self._keys(self.chance.choices(keys, k=self.chance.choice([1, 1, 2, 4])))
+
     async def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size."""
         self.pressed.append(f"resize {columns}x{rows}")
@@ -251,5 +256,3 @@ async def check_saved(running: Running) -> None:
     assert session.messages == now.messages
     assert (session.head, session.format, session.policy) == (now.head, now.format, now.policy)
     assert (session.sampler, session.title, session.model) == (now.sampler, now.title, now.model)
-
-
