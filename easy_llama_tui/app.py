@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -152,6 +151,9 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     def _settle(self) -> None:
         """Do what the first picture need not wait for."""
+        from easy_llama_tui.leaving import UnheldThreads
+
+        asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
             gc.freeze()
             # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
@@ -220,8 +222,8 @@ class EzllamaApp(App[None], inherit_bindings=False):
         )
 
     def _on_signal(self) -> None:
+        from easy_llama_tui.leaving import end_within
+
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
-        timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
+        end_within(HANG_SECONDS, 1)
         self.run_worker(self.action_quit())

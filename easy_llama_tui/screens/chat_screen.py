@@ -414,7 +414,7 @@ class ChatScreen(Screen[None]):
         elif (selected := self.get_selected_text()) is not None:
             self._copy(selected)
             self.clear_selection()
-        elif self.turns.running is not None:
+        elif self.turns.running is not None and self.turns.state is not ChatState.STOPPING:
             self.action_stop()
         elif self.turns.state is ChatState.LOADING:
             self.switch.stop_loading()

@@ -4,6 +4,7 @@ import queue
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from easy_llama import formats
@@ -105,6 +106,12 @@ class ScriptedEngine:
 
     def fail(self, error: Exception) -> None:
         self._script.put(error)
+
+    def silence(self) -> None:
+        """Take back what was said and not written yet."""
+        with suppress(queue.Empty):
+            while True:
+                self._script.get_nowait()
 
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         self.loads.append(options)
