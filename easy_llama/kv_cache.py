@@ -154,9 +154,13 @@ class KVCache:
         """Put a copy of what is held on the shelf, where it is not there and has room."""
         if self._is_borrowed or not self.shelf.budget:
             return
-        size = int(lib.llama_state_seq_get_size(self._context, 0))
-        if 0 < size <= self.shelf.budget and not self.shelf.holds(self.held()):
+        if self.n_bytes <= self.shelf.budget and not self.shelf.holds(self.held()):
             self.shelf.put(self.state())
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes a copy of what is held takes."""
+        return int(lib.llama_state_seq_get_size(self._context, 0))
 
     def held(self) -> Held:
         """Return what it holds."""
@@ -222,9 +226,8 @@ class KVCache:
 
     def state(self) -> KVState:
         """Return a copy of what is held."""
-        size = lib.llama_state_seq_get_size(self._context, 0)
-        cells = np.empty(size, dtype=np.uint8)
-        written = lib.llama_state_seq_get_data(self._context, _bytes_at(cells), size, 0)
+        cells = np.empty(self.n_bytes, dtype=np.uint8)
+        written = lib.llama_state_seq_get_data(self._context, _bytes_at(cells), len(cells), 0)
         return KVState(self.held(), cells[:written])
 
     def replace(self, state: KVState) -> None:

@@ -72,6 +72,12 @@ class ModelConfig:
         "Threads that compute. Automatic: as many as the machine has use for.",
         "threads",
     )
+    state_cache_gb: int = _setting(
+        2,
+        Whole(0, 1_000_000),
+        "Gigabytes on the disk for what the model has read of chats, by which one that is opened again goes "
+        "on at once; those used last are kept. 0 keeps none.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
