@@ -134,6 +134,7 @@ class TestValues:
             n_batch = 64
             cache_type_k = "Q8_0"
             cache_type_v = "q4_0"
+            state_cache_gb = 5
             [chat]
             format = "ChatML"
             sampler = "greedydecoding"
@@ -158,6 +159,7 @@ class TestValues:
         assert (config.model.offload_kqv, config.model.flash_attn) == (False, True)
         assert config.model.n_batch == 64
         assert (config.model.cache_type_k, config.model.cache_type_v) == ("q8_0", "q4_0")
+        assert config.model.state_cache_gb == 5
         assert (config.chat.format, config.chat.sampler) == ("ChatML", "greedydecoding")
         assert (config.chat.system, config.chat.context_policy) == ("Be terse.", "stop")
         assert config.appearance.theme == "mine"
