@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
+
+_GARBAGE = 10_000
+"""How many more objects there are when garbage is looked for."""
 
 _SIXTEEN_COLOURS_THEME = "high-contrast-dark"
 """What stays readable where the terminal has sixteen colours, unless another was chosen."""
@@ -151,8 +153,14 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     def _settle(self) -> None:
         """Do what the first picture need not wait for."""
+        from easy_llama_tui.leaving import UnheldThreads
+
+        asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
             gc.freeze()
+            # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
+            # objects, as Python does, was a tenth of what it costs to show a reply as it is written.
+            gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
             gc.enable()
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())
@@ -219,9 +227,9 @@ class EzllamaApp(App[None], inherit_bindings=False):
         if self._is_leaving:
             return  # a terminal that goes away is told of in several ways
         self._is_leaving = True
+        from easy_llama_tui.leaving import end_within
+
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
-        timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
+        end_within(HANG_SECONDS, 1)
         leave: WorkType[None] = self.action_quit
         self.run_worker(leave)

@@ -26,6 +26,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="continue a chat: the last one, or the one with this id or file",
     )
     parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="measure how fast the model reads and writes, beside llama.cpp alone, and end",
+    )
+    parser.add_argument(
         "--print-config",
         action="store_true",
         help="print a configuration file that documents every setting, and end",

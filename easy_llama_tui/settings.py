@@ -53,3 +53,6 @@ class Settings:
 
     notices: tuple[str, ...] = ()
     """What to tell the person at once."""
+
+    tell_chat: Callable[[str], None] = lambda _name: None
+    """Is told what resumes the chat that is open; "" where it is not saved."""

@@ -242,6 +242,9 @@ class KeyBindings:
     making: tuple[Key, ...] = panel_keys.MAKING_KEYS
     """Work where it is told how a reply was made."""
 
+    memory: tuple[Key, ...] = panel_keys.MEMORY_KEYS
+    """Work where a model may not fit the memory."""
+
     tokens: tuple[Key, ...] = panel_keys.TOKEN_KEYS
     """Work where tokens are inspected."""
 

@@ -29,6 +29,7 @@ from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
 from easy_llama_tui.screens.draft_desk import DraftDesk
+from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
@@ -111,6 +112,7 @@ class ChatScreen(Screen[None]):
             settings: what the app was started with.
         """
         super().__init__()
+        self._compositor = FrontFirstCompositor()
         self.chat = chat
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
@@ -136,7 +138,7 @@ class ChatScreen(Screen[None]):
         """The engine's thread."""
         from easy_llama_tui.replies.engine_worker import EngineWorker
 
-        return EngineWorker(self.engine, self.post_message)
+        return EngineWorker(self.engine, self.post_message, self.chat.id)
 
     @cached_property
     def store(self) -> "SessionStore":
@@ -232,7 +234,7 @@ class ChatScreen(Screen[None]):
         for part in ("engine", "worker", "switch"):
             getattr(self, part)
             await asyncio.sleep(0)
-        self.switch.load_model(options)
+        self.switch.load_first_model(options)
 
     # What the person writes
 
@@ -311,12 +313,14 @@ class ChatScreen(Screen[None]):
     # What the keys do
 
     def action_stop(self) -> None:
-        """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        """Stop reading or writing; the text so far stays. Else go back to the prompt, or stop loading."""
         self.turns.afterwards = None
-        if self.turns.running is None:
-            self.prompt.focus()
-        else:
+        if self.turns.running is not None:
             self.replies.stop()
+        elif self.turns.state is ChatState.LOADING and self.prompt.has_focus:
+            self.switch.stop_loading()
+        else:
+            self.prompt.focus()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
@@ -404,14 +408,16 @@ class ChatScreen(Screen[None]):
         self.app.action_change_theme()
 
     def action_interrupt(self) -> None:
-        """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
+        """Do what Ctrl+C means now: copy, stop (loading too), clear, or quit when pressed twice."""
         if self.prompt.selected_text:
             self._copy(self.prompt.selected_text)
         elif (selected := self.get_selected_text()) is not None:
             self._copy(selected)
             self.clear_selection()
-        elif self.turns.running is not None:
+        elif self.turns.running is not None and self.turns.state is not ChatState.STOPPING:
             self.action_stop()
+        elif self.turns.state is ChatState.LOADING:
+            self.switch.stop_loading()
         elif self.prompt.text:
             self.prompt.clear()
         elif time.monotonic() < self._quit_armed:
@@ -548,6 +554,9 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
+    def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
+        self.switch.ask_about_memory(message.doubt)
+
     def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)
@@ -614,6 +623,7 @@ class ChatScreen(Screen[None]):
         self.replies.has_unsaved_text = False
         if self.chat.is_worth_saving:
             self.chat.was_saved = True
+            self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
 
     def save_now(self) -> None:
@@ -631,6 +641,7 @@ class ChatScreen(Screen[None]):
 
     def show_chat(self) -> None:
         """Show another chat."""
+        self.settings.tell_chat(self.chat.resumed_by)
         self.show_path()
         self.show_title()
         self.show_state()
@@ -704,6 +715,8 @@ class ChatScreen(Screen[None]):
 
     def show_state(self) -> None:
         """Show what goes on, and the keys that matter now."""
+        # Each blink would draw the whole prompt again beside the reply.
+        self.prompt.cursor_blink = self.turns.running is None
         self.status_bar.activity = activity(
             self.turns.state,
             self.turns.figures,
@@ -738,6 +751,8 @@ class ChatScreen(Screen[None]):
             return (*hints, (keys["stop"].hint, "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
+        if self.turns.state is ChatState.LOADING:
+            return ((keys["stop"].hint, "stop loading"),)
         if self.turns.state is ChatState.NO_MODEL:
             return ((keys["model"].hint, "model"),)
         path = self.chat.conversation.path()
@@ -750,6 +765,17 @@ class ChatScreen(Screen[None]):
             return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
         return (reroll,)
 
+    def _ending(self, message: Message) -> str:
+        """Return what is said below a message on how it came to its end."""
+        return ending(
+            message,
+            self.replies.errors.get(message.id),
+            is_last=message.id == self.chat.conversation.head,
+            to_continue=self._keys["continue"].hint,
+            to_reroll=self._keys["reroll"].hint,
+            has_room=self.turns.has_room,
+        )
+
     def entry(self, message: Message) -> ChatEntry:
         """Return how a message is shown."""
         conversation = self.chat.conversation
@@ -758,21 +784,13 @@ class ChatScreen(Screen[None]):
         streaming = running is not None and running.reply_id == message.id
         writer = self.chat.model.name if streaming else message.author
         names = {"user": "You", "system": "System", "bot": writer or "Bot"}
-        to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
-        note = ending(
-            message,
-            self.replies.errors.get(message.id),
-            is_last=message.id == conversation.head,
-            to_continue=to_continue,
-            to_reroll=to_reroll,
-            has_room=self.turns.has_room,
-        )
+        note = "" if streaming else self._ending(message)
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note="" if streaming else note,
+            note=note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
             outside=message.id in self.turns.window.outside,

@@ -118,6 +118,7 @@ def serve() -> None:
     import easy_llama_tui.screens.chat_switch
     import easy_llama_tui.screens.panel_desk  # noqa: F401
     from easy_llama_tui import program
+    from easy_llama_tui.note import Note
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -129,7 +130,7 @@ def serve() -> None:
             if not answer:
                 _become(terminal, request["environment"])
                 take_engine()
-                os._exit(program.run(request["arguments"]))
+                os._exit(program.run(request["arguments"], Note()))
             os.close(terminal)
         print(answer, flush=True)
 

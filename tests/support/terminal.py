@@ -45,6 +45,7 @@ _KEYS = {
     "down": "\x1b[B",
     "f8": "\x1b[19~",
     "ctrl+up": "\x1b[1;5A",
+    "f3": "\x1bOR",
     "shift+left": "\x1b[1;2D",
     "alt+left": "\x1b[1;3D",
     "alt+right": "\x1b[1;3C",
@@ -240,6 +241,16 @@ class Terminal:
         """Send a signal to the program."""
         self._child.kill(number)
 
+    def kill_app(self, number: signal.Signals) -> None:
+        """Send a signal to the process that the app runs in, which is a child of the one that was started."""
+        os.kill(self.pids[1], number)
+
+    @property
+    def pids(self) -> list[int]:
+        """The process that was started, and its children: of the program, the one that the app runs in."""
+        pid = self._child.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
     def pass_time(self, seconds: float) -> None:
         """Let the program go on for a while, and read what it draws."""
         end = time.monotonic() + seconds
@@ -266,7 +277,8 @@ class Terminal:
     def close(self) -> None:
         """End the program, whatever it is at."""
         if self._child.isalive():
-            self._child.kill(signal.SIGKILL)
+            for pid in reversed(self.pids):
+                os.kill(pid, signal.SIGKILL)
             self._child.wait()
         self._child.close()
 
