@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.gguf_bytes import SMALL
-from support.random_keys import ALL_KEYS, QUITTING, Fuzz, check_saved, check_shown
+from support.random_keys import QUITTING, Fuzz, check_saved, check_shown
 from support.running_app import RunApp, Running
 from support.scripted_engine import ScriptedEngine
 from support.whole_app import save_chat
@@ -19,6 +19,12 @@ from easy_llama_tui.replies.wording import ChatState
 
 AWAY = 4
 """After as many steps that were made elsewhere, one goes back to the screen that is looked at."""
+
+MOVING = (
+    *("up", "down", "left", "right", "pageup", "pagedown", "home", "end", "tab", "shift+tab"),
+    *("enter", "backspace", "space"),
+)
+"""Keys that mean something on most screens."""
 
 ROUND = 150
 """Steps that one app gets; a long run is many apps."""
@@ -45,7 +51,7 @@ class Place:
             if key.id not in QUITTING
             for name in key.names
         ]
-        return tuple(found) or ALL_KEYS
+        return (*found, *MOVING)
 
     async def go_there(self, fuzz: Fuzz) -> None:
         running = fuzz.running
