@@ -23,6 +23,10 @@ _TEXT = "The numbers from 1 on are: "
 
 _PROMPT_TOKENS = 512
 _REPLY_TOKENS = 128
+_LEAST_PROMPT, _LEAST_REPLY = 32, 16
+_PART_SECONDS = 2.0
+"""What reading and writing take at most each time, so that a slow model reads and writes less."""
+
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 9
 _SECONDS = 40.0
 """After which no new round begins, unless there were too few."""
@@ -113,6 +117,18 @@ def measure(model: "Model", n_prompt: int, n_reply: int, more: Callable[[int], b
     return figures
 
 
+def sizes(model: "Model") -> tuple[int, int]:
+    """Return how many tokens to read and to write a time, by a short try of both."""
+    prompt = _prompt(model, _LEAST_PROMPT)
+    ids, reading, writing = _stream(model, prompt, GreedyDecoding.replace(max_len_tokens=_LEAST_REPLY))
+    n_prompt = int(_PART_SECONDS * len(prompt) / reading)
+    n_reply = int(_PART_SECONDS * len(ids) / max(writing, 1e-6))
+    return (
+        min(max(n_prompt, _LEAST_PROMPT), _PROMPT_TOKENS),
+        min(max(n_reply, _LEAST_REPLY), _REPLY_TOKENS),
+    )
+
+
 def table(figures: Figures, n_prompt: int, n_reply: int) -> list[str]:
     """Return the lines of the result: medians, and the ratio with its spread."""
     heads = ("ezllama", "bare loop", "ratio (lowest–highest)")
@@ -156,10 +172,11 @@ def _bench(options: LoadOptions) -> None:
         return False
 
     _tell("warming up")
-    figures = measure(model, _PROMPT_TOKENS, _REPLY_TOKENS, more)
+    n_prompt, n_reply = sizes(model)
+    figures = measure(model, n_prompt, n_reply, more)
     _tell("")
     n_threads, n_reading = int(model.llama.n_threads), int(model.llama.n_threads_batch)
-    print(*table(figures, _PROMPT_TOKENS, _REPLY_TOKENS), sep="\n")
+    print(*table(figures, n_prompt, n_reply), sep="\n")
     print(
         f"{options.path.name}: {n_threads} threads write, {n_reading} read; "
         f"Flash Attention {'on' if model.flash_attn else 'off'}, "

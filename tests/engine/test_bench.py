@@ -40,6 +40,16 @@ def test_rounds_are_measured_until_there_are_enough(model: Model) -> None:
     assert all(rate > 0 for pair in (*figures.reading, *figures.writing) for rate in pair)
 
 
+def test_a_slow_model_reads_and_writes_less_a_time(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def takes(reading: float, writing: float) -> tuple[int, int]:
+        monkeypatch.setattr(bench, "_stream", lambda *_: (tuple(range(16)), reading, writing))
+        return bench.sizes(model)
+
+    assert takes(0.05, 0.1) == (512, 128)
+    assert takes(0.5, 0.5) == (128, 64)
+    assert takes(60, 60) == (32, 16)
+
+
 def test_the_table_has_medians_and_ratios_taken_within_a_round() -> None:
     figures = Figures(reading=[(50.0, 100.0), (30.0, 40.0), (90.0, 90.0)], writing=[(10.0, 10.0)])
     head, reading, writing = table(figures, 512, 128)
@@ -64,7 +74,13 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
 def test_the_whole_run_prints_its_table(
     model_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"_PROMPT_TOKENS": 24, "_REPLY_TOKENS": 8, "_SECONDS": 0, "_LEAST_ROUNDS": 1}.items():
+    for name, value in {
+        "_LEAST_PROMPT": 24,
+        "_LEAST_REPLY": 8,
+        "_PART_SECONDS": 0,
+        "_SECONDS": 0,
+        "_LEAST_ROUNDS": 1,
+    }.items():
         monkeypatch.setattr(bench, name, value)
     assert run_bench(LoadOptions(model_path, n_threads=1)) == 0
     out, err = capsys.readouterr()

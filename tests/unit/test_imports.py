@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,24 @@ def test_the_library_loads_no_screen() -> None:
     loaded = {name.partition(".")[0] for name in loaded_after("import easy_llama.model, easy_llama.thread")}
     assert "llama_cpp" in loaded
     assert loaded.isdisjoint({"textual", "rich", "easy_llama_tui"})
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_are_told_to_wait_briefly_unless_the_person_says_otherwise(
+    given: dict[str, str], count: str | None
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP", "OMP"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import easy_llama, os; print(os.environ.get('GOMP_SPINCOUNT'))"],
+        env=environment | given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == str(count), done.stderr
 
 
 DRAW = """
