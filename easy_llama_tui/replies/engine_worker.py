@@ -39,6 +39,8 @@ class EngineWorker:
         """
         self._engine = engine
         self._chat_id = chat_id
+        self._deleted: list[str] = []
+        """The chats of which nothing is to be kept any more."""
         self._post = post
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._cancel = CancelFlag()
@@ -122,7 +124,8 @@ class EngineWorker:
 
     def forget_chat(self, chat_id: str) -> None:
         """Keep nothing of what was read of a chat: it was deleted."""
-        self._jobs.put(lambda: self._engine.forget_state(chat_id))
+        self._deleted.append(chat_id)
+        self._jobs.put(self._forget_deleted)
 
     def close(self, timeout: float = 2.0) -> bool:
         """End what is running and free the model; return whether that was done within `timeout` seconds."""
@@ -143,8 +146,13 @@ class EngineWorker:
         while (job := self._jobs.get()) is not None:
             if not self._closing.is_set():
                 job()
+        self._forget_deleted()
         self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         self._engine.close()
+
+    def _forget_deleted(self) -> None:
+        while self._deleted:
+            self._engine.forget_state(self._deleted.pop())
 
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
         def on_progress(share: float) -> bool:
