@@ -1,9 +1,9 @@
 """What it costs to keep another branch of a chat: its cells in the same context, or a copy of them.
 
 Two long replies to one beginning. With several sequences in one context, going to the other branch costs
-nothing at all, but its cells stay among those that llama.cpp goes through at every token: shown is the time of
-a token with them, beside one without. With copies, a token costs nothing more, but going there and back takes a
-copy out and one in: shown in single tokens of the same context.
+nothing at all, but its cells stay among those that llama.cpp goes through at every token: shown is the time
+of a token with them, beside one without. With copies, a token costs nothing more, but going there takes a copy
+out and one in: shown in single tokens of the same context.
 
 Both are measured in turn, in rounds of which the first warms up and does not count. The machine may be shared
 and its speed may drift, so only the ratios matter: their median, smallest and largest are shown.
@@ -54,6 +54,7 @@ class Context:
         self.memory = lib.llama_get_memory(self.context)
 
     def decode(self, ids: list[int]) -> None:
+        """Read tokens into the first sequence."""
         for start in range(0, len(ids), 512):
             part = ids[start : start + 512]
             tokens = (lib.llama_token * len(part))(*part)
@@ -61,6 +62,7 @@ class Context:
                 raise UnequalWorkError("the context is full")
 
     def seconds_a_token(self, token: int) -> float:
+        """Return the median time of single tokens."""
         gc.collect()
         times = []
         for _ in range(TOKENS):
@@ -70,12 +72,14 @@ class Context:
         return statistics.median(times)
 
     def copy_out(self) -> np.ndarray:
+        """Copy the first sequence."""
         size = lib.llama_state_seq_get_size(self.context, 0)
         cells = np.empty(size, dtype=np.uint8)
         lib.llama_state_seq_get_data(self.context, pointer(cells), size, 0)
         return cells
 
     def copy_in(self, cells: np.ndarray) -> None:
+        """Put a copy in place of all there is."""
         lib.llama_memory_clear(self.memory, False)
         if not lib.llama_state_seq_set_data(self.context, pointer(cells), len(cells), 0):
             raise UnequalWorkError("llama.cpp did not take its own copy")
