@@ -2,8 +2,8 @@
 
 Two long replies to one beginning. With several sequences in one context, going to the other branch costs
 nothing at all, but its cells stay among those that llama.cpp goes through at every token: shown is the time
-of a token with them, beside one without. With copies, a token costs nothing more, but going there takes a copy
-out and one in: shown in single tokens of the same context.
+of a token with them, beside one without. With copies, a token costs nothing more, but going there takes a
+copy out and one in: shown in single tokens of the same context.
 
 Both are measured in turn, in rounds of which the first warms up and does not count. The machine may be shared
 and its speed may drift, so only the ratios matter: their median, smallest and largest are shown.
