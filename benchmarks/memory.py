@@ -35,9 +35,11 @@ from easy_llama_tui.replies.chat_states import ChatStates
 
 SENTENCE = "In year {} the village by the river had {} houses, and its people built {} boats. "
 QUESTION = "How many boats did they build in the last year?"
-REPLY = 24
+REPLY = 160
+"""Tokens of the reply before another: so many are copied before they are dropped, as in the app."""
+
 SINGLES = 16
-ROOM = 128
+ROOM = 192
 """Tokens that are left free for what is written."""
 
 Ids = tuple[int, ...]

@@ -16,8 +16,8 @@ from easy_llama_tui.replies.inspection import InspectionRequest, inspect
 from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
 
-_KEEPING_SECONDS = 0.5
-"""How long it may take to keep what was read of a chat, when it is left: nobody is to feel it."""
+_KEEPING_SECONDS = 1.0
+"""How long it may take to keep what was read of a chat, when it is left; mostly it takes a tenth of that."""
 
 _log = logging.getLogger(__name__)
 
