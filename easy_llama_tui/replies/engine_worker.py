@@ -19,8 +19,8 @@ from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, sc
 _PROGRESS_STEP = 0.01
 """Least share of a model that is loaded between two messages about it: llama.cpp tells of each tensor."""
 
-_KEEPING_SECONDS = 0.5
-"""How long it may take to keep what was read of a chat, when it is left: nobody is to feel it."""
+_KEEPING_SECONDS = 1.0
+"""How long it may take to keep what was read of a chat, when it is left; mostly it takes a tenth of that."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class EngineWorker:
         """
         self._engine = engine
         self._chat_id = chat_id
+        self._deleted: list[str] = []
+        """The chats of which nothing is to be kept any more."""
         self._post = post
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._cancel = CancelFlag()
@@ -144,7 +146,8 @@ class EngineWorker:
 
     def forget_chat(self, chat_id: str) -> None:
         """Keep nothing of what was read of a chat: it was deleted."""
-        self._jobs.put(lambda: self._engine.forget_state(chat_id))
+        self._deleted.append(chat_id)
+        self._jobs.put(self._forget_deleted)
 
     def close(self, timeout: float = 2.0) -> bool:
         """End what is running and free the model; return whether that was done within `timeout` seconds."""
@@ -165,8 +168,13 @@ class EngineWorker:
         while (job := self._jobs.get()) is not None:
             if not self._closing.is_set():
                 job()
+        self._forget_deleted()
         self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         self._engine.close()
+
+    def _forget_deleted(self) -> None:
+        while self._deleted:
+            self._engine.forget_state(self._deleted.pop())
 
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
         told = 0.0

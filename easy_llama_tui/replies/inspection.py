@@ -118,8 +118,11 @@ def fitted(
     policy: Policy,
     outside: frozenset[str],
     opening: Turn | None = None,
+    is_read: bool = True,
 ) -> tuple[RenderedPrompt, Window]:
     """Return the prompt that is sent, and what is left out of it.
+
+    Where it is not to be read, the prompt does not tell what was left out.
 
     Raises:
         EasyLlamaError, ValueError: the prompt cannot be built.
@@ -148,7 +151,7 @@ def fitted(
     )
     kept = [index for index, one in enumerate(turns) if window.holds(one)]
     prompt = prompt_of(kept)
-    if window.outside:
+    if window.outside and is_read:
         prompt = replace(
             prompt, left_out=find_left_out(_turn_tokens(engine, whole), _turn_tokens(engine, prompt), kept)
         )
@@ -171,6 +174,7 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         room=room,
         policy=request.policy,
         outside=request.outside,
+        is_read=request.candidates > 0,
     )
     # Rendering a long chat takes a while: where nothing is left out, what is sent is the whole of it.
     whole = engine.render([one.turn for one in turns], request.format) if window.outside else sent
@@ -215,6 +219,7 @@ def _can_continue(engine: ChatEngine, request: InspectionRequest) -> bool:
         policy=request.policy,
         outside=request.outside,
         opening=last.turn,
+        is_read=False,
     )
     return window.fits
 

@@ -38,6 +38,9 @@ _SHELF_BYTES = 1 << 29
 _SHELF_SHARE = 8
 """What part of the free memory that may be at most: one in so many."""
 
+_BYTES_A_SECOND = 10**9
+"""About how much can be copied and written: more is not even tried."""
+
 _log = logging.getLogger(__name__)
 
 _CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
@@ -209,7 +212,7 @@ class LocalEngine:
             states.make_room()
         elif len(ids) >= LEAST_TOKENS and ids != self._opened_with:
             try:
-                state = engine.state(states.budget)
+                state = engine.state(min(states.budget, int(seconds * _BYTES_A_SECOND)))
                 if state is not None and states.save(chat_id, state, self._binding(), seconds):
                     self._opened_with = ids
             except (EasyLlamaError, OSError, MemoryError) as error:

@@ -48,6 +48,7 @@ class ChatActions:
         snapshot_open: Callable[[], Session] | None,
         import_as: Callable[[Transcript], Session],
         deleted: list[DeletedChat],
+        on_deleted: Callable[[str], object],
     ) -> None:
         """Act for `screen`; the other arguments are those of `ChatsScreen`."""
         self._screen = screen
@@ -58,6 +59,7 @@ class ChatActions:
         self._snapshot_open = snapshot_open
         self._import_as = import_as
         self._deleted = deleted
+        self._on_deleted = on_deleted
 
     def rename(self) -> None:
         """Ask for a title of the highlighted chat."""
@@ -117,6 +119,7 @@ class ChatActions:
         self._files.do(delete, lambda _: self._say_deleted(row), self._warn_and_list)
 
     def _say_deleted(self, row: ChatRow) -> None:
+        self._on_deleted(row.id)
         self._screen.show_keys()
         self._screen.list_again()
         back = keys_of(self._screen).said("{chats-undo} brings it back.")

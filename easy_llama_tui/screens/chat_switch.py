@@ -180,11 +180,10 @@ class ChatSwitch:
             screen.settings.folder,
             snapshot_open=screen.chat.snapshot,
             deleted=self._deleted_chats,
+            on_deleted=screen.worker.forget_chat,
         )
 
         def close(chosen: str | None) -> None:
-            for deleted in self._deleted_chats:
-                screen.worker.forget_chat(deleted.id)
             if chosen:
                 self._open_chat(chosen, chats.found_message_id)
             elif chats.found_message_id:

@@ -91,6 +91,7 @@ class ChatsScreen(PickScreen[str]):
         snapshot_open: Callable[[], Session] | None = None,
         import_as: Callable[[Transcript], Session] = session_with_defaults,
         deleted: list[DeletedChat] | None = None,
+        on_deleted: Callable[[str], object] = str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Make the screen.
@@ -105,6 +106,7 @@ class ChatsScreen(PickScreen[str]):
             import_as: Makes an imported transcript a chat.
             deleted: What Ctrl+Z brings back, the last first. The same list, given again, makes deletions
                 of an earlier visit undoable.
+            on_deleted: Is told the id of each chat that was deleted.
             now: The clock (aware).
         """
         super().__init__()
@@ -122,6 +124,7 @@ class ChatsScreen(PickScreen[str]):
             snapshot_open=snapshot_open,
             import_as=import_as,
             deleted=self._deleted,
+            on_deleted=on_deleted,
         )
         self._chats: dict[str, ChatSummary] | None = None
         self._rows: dict[str, ChatRow] = {}

@@ -333,6 +333,31 @@ async def test_what_was_deleted_comes_back_also_at_a_later_visit(
         assert len(store.load(other.id).messages) == 2
 
 
+async def test_what_was_read_of_a_chat_is_kept_when_it_is_left_and_gone_when_it_is_deleted(
+    run_app: RunApp, store: SessionStore
+) -> None:
+    other = save_chat(store, "About cats", "Meow").id
+    async with run_app() as running:
+        await running.exchange("Hello", "Hi")
+        first = running.screen.chat.id
+        states = running.engine.states
+        assert states[-1] == ("recall", first)
+        await running.pilot.press("ctrl+n")
+        await running.until(lambda: states[-2][0] == "keep")
+        second = running.screen.chat.id
+        assert states[-2:] == [("keep", first), ("recall", second)]
+        await running.exchange("Other", "Yes")
+        await list_chats(running, "3 chats")
+        await highlight(running, "About cats")
+        await running.pilot.press("f9")
+        await until_seen(running, "2 chats")
+        await running.pilot.press("escape")
+        await running.until(lambda: ("forget", other) in states)
+        await running.app.action_quit()
+        assert states[-1] == ("keep", second)
+        assert running.engine.closed.is_set()
+
+
 async def test_a_chat_is_exported_and_imported_again(
     run_app: RunApp, store: SessionStore, tmp_path: Path
 ) -> None:

@@ -92,6 +92,26 @@ def kl_divergence(wanted: np.ndarray, found: np.ndarray) -> float:
     return float((np.exp(p) * (p - q)).sum())
 
 
+MERGING = {"airoboros", "llama2chat", "mistral_instruct", "mistral_v3", "mixtral"}
+"""The formats that put a system message into the first turn: another first turn begins with other tokens."""
+
+
+def test_what_is_left_out_stands_between_the_same_tokens_in_nearly_every_format(model):
+    turns = turns_of(TEXTS[:5])
+    for name in formats.names():
+
+        def tokens(numbers: Sequence[int], name: str = name) -> TurnTokens:
+            pieces = formats.build_prompt(formats.get(name), [turns[number] for number in numbers])
+            places = piece_of_each_token(pieces, model.tokenizer)
+            return TurnTokens.of(pieces, encode_prompt(pieces, model.tokenizer), places)
+
+        whole, kept = tokens(range(6)), tokens((0, 3, 4, 5))
+        (cut,) = find_left_out(whole, kept, (0, 3, 4, 5))
+        dropped = tuple(token for turn in cut.turns for token in turn)
+        fits = (*kept.ids[: cut.at], *dropped, *kept.ids[cut.at :]) == whole.ids
+        assert fits == (name not in MERGING), name
+
+
 @pytest.mark.parametrize("without", [(1, 2), (1, 2, 5, 6)])
 def test_what_follows_a_cut_is_slid_and_predicts_as_if_it_were_read(model, turns, read_whole, without):
     prompt, left_out = prompt_of(model, [*turns, ASKED], without)

@@ -254,6 +254,30 @@ class TestLooking:
         assert running.all(Inspected) == []
 
 
+class TestStates:
+    def test_they_are_kept_and_recalled_around_each_model_and_chat(self, running: Running) -> None:
+        worker, states = running.worker, running.engine.states
+        worker.open_chat("one")
+        worker.load(OPTIONS)
+        running.until(ModelReady)
+        worker.open_chat("two")
+        running.reply()
+        running.engine.reply_with("meow")
+        running.until(ReplyEnded)
+        worker.forget_chat("one")
+        worker.close(timeout=20)
+        assert states == [
+            ("keep", ""),
+            ("recall", "one"),
+            ("keep", "one"),
+            ("recall", "one"),
+            ("keep", "one"),
+            ("recall", "two"),
+            ("forget", "one"),
+            ("keep", "two"),
+        ]
+
+
 class TestClosing:
     def test_the_model_is_freed(self, running: Running) -> None:
         assert running.worker.close(timeout=20)
