@@ -56,7 +56,7 @@ def last_words(code: int, note: Note) -> str:
 
 def _is_saved(chat: str) -> bool:
     """Return whether there is a file: what was to be saved in the last moment may not be."""
-    if not chat:
+    if not chat or not chat.isprintable():
         return False
     return (Path(chat) if Path(chat).is_absolute() else sessions_folder() / f"{chat}.toml").is_file()
 

@@ -60,7 +60,7 @@ APP_KEYS = (
 
 
 CHAT_KEYS = (
-    Key("stop", "escape", "Esc", "stop", "Stop reading or writing", typed="/stop"),
+    Key("stop", "escape", "Esc", "stop", "Stop reading, writing or loading", typed="/stop"),
     Key("reroll", "ctrl+r", "Ctrl+R", "reroll", "Re-roll the last reply", priority=True, typed="/reroll"),
     Key(
         "previous-alternative",

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
@@ -18,7 +19,7 @@ from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
 from easy_llama_tui.models.memory_check import choose_context
-from easy_llama_tui.models.model_library import size_of
+from easy_llama_tui.models.model_library import parts_of
 from easy_llama_tui.replies.chat_states import LEAST_TOKENS, ChatStates
 from easy_llama_tui.replies.engine import (
     OWN_FORMAT,
@@ -72,8 +73,7 @@ class LocalEngine:
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         """Load a model in place of the one that is loaded; importing llama.cpp is a part of it."""
         # A file that cannot be right must not cost the model that is loaded.
-        with open_gguf(options.path) as header:
-            header.check_complete()
+        weights_bytes = sum(map(_checked_size, parts_of(options.path)))
         self.close()
 
         from easy_llama.model import Model, supports_gpu_offload
@@ -86,8 +86,9 @@ class LocalEngine:
                 notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
         elif n_gpu_layers and not supports_gpu_offload():
             notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
+        # Nobody tells how much memory a GPU has, nor how much of the model goes there.
         is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
-        context_length, notice = _choose_context_length(options, is_on_gpu=is_on_gpu)
+        context_length, notice = _choose_context_length(options, 0 if is_on_gpu else weights_bytes)
         notices += [notice] if notice else []
         if not on_progress(0.0):
             raise ModelLoadError(f"{options.path}: loading was stopped")
@@ -325,8 +326,23 @@ def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> I
         yield "User and bot do not take turns, which most models were trained on."
 
 
-def _choose_context_length(options: LoadOptions, *, is_on_gpu: bool) -> tuple[int | None, str]:
+def _checked_size(part: Path) -> int:
+    """Return the bytes of one file of a model.
+
+    Raises:
+        GGUFError: it is not whole.
+    """
+    with open_gguf(part) as header:
+        header.check_complete()
+        return header.size
+
+
+def _choose_context_length(options: LoadOptions, weights_bytes: int) -> tuple[int | None, str]:
     """Return the context length to load with, None for the model's own, and what to say about it.
+
+    Args:
+        options: what is wished.
+        weights_bytes: the size of the weights; 0 where nobody knows what memory they take.
 
     Raises:
         MemoryDoubtError: with that the model may not fit the memory.
@@ -335,8 +351,6 @@ def _choose_context_length(options: LoadOptions, *, is_on_gpu: bool) -> tuple[in
     if memory is None:
         return wished, ""
     with open_gguf(options.path) as header:
-        # Nobody tells how much memory a GPU has, and which share of the model goes there.
-        weights_bytes = 0 if is_on_gpu else size_of(options.path)
         choice = choose_context(
             header.metadata,
             weights_bytes,
@@ -345,7 +359,7 @@ def _choose_context_length(options: LoadOptions, *, is_on_gpu: bool) -> tuple[in
             flash_attn=options.flash_attn,
             **_cache_number_bytes(options),
         )
-    if choice.doubt is not None and not is_on_gpu and not options.in_spite_of_memory:
+    if choice.doubt is not None and weights_bytes and not options.in_spite_of_memory:
         raise MemoryDoubtError(choice.doubt)
     native = choice.native_context_length
     if wished is not None or choice.context_length == native:

@@ -317,7 +317,7 @@ class ChatScreen(Screen[None]):
         self.turns.afterwards = None
         if self.turns.running is not None:
             self.replies.stop()
-        elif self.turns.state is ChatState.LOADING and self.prompt.has_focus:
+        elif self.turns.state is ChatState.LOADING and self.focused is self.prompt:
             self.switch.stop_loading()
         else:
             self.prompt.focus()

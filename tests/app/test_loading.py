@@ -166,3 +166,18 @@ async def test_esc_elsewhere_leads_to_the_prompt_first(run_app: RunApp) -> None:
         assert running.screen.prompt.has_focus
         await running.pilot.press("escape")
         assert running.screen.turns.state is ChatState.NO_MODEL
+
+
+async def test_it_is_stopped_from_the_list_of_commands_and_as_a_typed_command(
+    run_app: RunApp, models: Path
+) -> None:
+    engine = ScriptedEngine(hold_loading=True)
+    async with run_app(engine, config=searching(models)) as running:
+        await running.until(lambda: engine.loads)
+        await running.pilot.press("ctrl+p")
+        await until_seen(running, "Stop reading, writing or loading")
+        await running.pilot.press("enter")
+        await running.until_state(ChatState.NO_MODEL)
+        await choose_model(running, "first")
+        await running.send("/stop")
+        await running.until_state(ChatState.NO_MODEL)

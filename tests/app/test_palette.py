@@ -54,7 +54,7 @@ async def test_each_command_has_one_row_with_its_key() -> None:
 async def test_a_reply_that_runs_can_be_stopped_first_of_all() -> None:
     async with show(Ran().palette(is_replying=True)) as reader:
         await reader.until_seen("Begin a new chat")
-        assert rows(reader)[0].startswith("Stop reading or writing")
+        assert rows(reader)[0].startswith("Stop reading, writing or loading")
     async with show(Ran().palette()) as reader:
         await reader.until_seen("Begin a new chat")
         assert "Stop" not in reader.text()

@@ -182,6 +182,15 @@ class TestLoading:
         with pytest.raises(GGUFError, match=r"x\.gguf"):
             load(tmp_path / "x.gguf")
 
+    def test_each_file_of_a_split_model_has_to_be_whole(self, model_path: Path, tmp_path: Path) -> None:
+        first, second = (tmp_path / f"tiny-0000{part}-of-00002.gguf" for part in (1, 2))
+        first.symlink_to(model_path)
+        with pytest.raises(GGUFError, match=f"{second.name} does not exist"):
+            load(first)
+        second.write_bytes(model_path.read_bytes()[:4_000_000])
+        with pytest.raises(GGUFError, match=f"{second.name} is truncated"):
+            load(first)
+
     def test_a_closed_engine_has_no_model(self, model_path: Path) -> None:
         engine, _ = load(model_path, context_length=256)
         engine.close()

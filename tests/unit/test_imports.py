@@ -27,6 +27,8 @@ LATER = {
     "easy_llama_tui.clipboard",
     "easy_llama_tui.commands",
     "easy_llama_tui.drafts.external_editor",
+    "easy_llama_tui.last_words",
+    "easy_llama_tui.models.memory_check",
     "easy_llama_tui.replies.engine_worker",
     "easy_llama_tui.replies.generation",
     "easy_llama_tui.replies.inspection",
@@ -36,6 +38,7 @@ LATER = {
     "easy_llama_tui.screens.chats_screen",
     "easy_llama_tui.screens.edit_screen",
     "easy_llama_tui.screens.help_screen",
+    "easy_llama_tui.screens.memory_screen",
     "easy_llama_tui.screens.message_actions",
     "easy_llama_tui.screens.model_screen",
     "easy_llama_tui.screens.palette",
@@ -86,6 +89,12 @@ def test_what_draws_the_first_screen_loads_no_llama_cpp(module: str) -> None:
     loaded = loaded_after(f"import {module}")
     assert module in loaded
     assert loaded.isdisjoint({"llama_cpp", "numpy"})
+
+
+def test_the_guard_forks_before_anything_heavy_is_loaded() -> None:
+    loaded = loaded_after("import easy_llama_tui.__main__")
+    assert "easy_llama_tui.guard" in loaded
+    assert loaded.isdisjoint({"argparse", "dataclasses", "easy_llama", "logging", "textual", "typing"})
 
 
 def test_the_library_loads_no_screen() -> None:
