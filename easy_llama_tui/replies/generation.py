@@ -115,10 +115,12 @@ def run_reply(
                     case Finished():
                         reply.on_finished(event, opening_ids, engine.context_length)
     except (EasyLlamaError, ValueError) as error:
-        if cancel.is_set and isinstance(error, ChatTemplateError):
+        if not isinstance(error, ChatTemplateError):
+            reply.on_error(str(error))
+        elif cancel.is_set:
             reply.on_stopped()  # before there was a prompt to read
         else:
-            reply.on_error(str(error))
+            reply.on_error(f"{error} In this chat, /format chooses another.")
     except Exception as error:
         _log.exception("a reply failed")
         reply.on_error(f"The reply failed: {type(error).__name__}: {error}. The log file has the details.")

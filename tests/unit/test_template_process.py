@@ -85,15 +85,33 @@ TOO_MUCH = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("source", TOO_MUCH.values(), ids=TOO_MUCH)
-def test_what_wants_too_much_is_refused_in_time(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+QUICK = {
+    "a filter that pads",
+    "comparing",
+    "replacing",
+    "a power",
+    "nested loops",
+    "brackets",
+    "a recursive loop",
+}
+"""Those that a short run tries."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "too_much" in metafunc.fixturenames:
+        names = list(TOO_MUCH) if metafunc.config.getoption("--long") else sorted(QUICK)
+        metafunc.parametrize("too_much", [TOO_MUCH[name] for name in names], ids=names)
+
+
+@pytest.mark.long
+def test_what_wants_too_much_is_refused_in_time(monkeypatch: pytest.MonkeyPatch, too_much: str) -> None:
     for module in (chat_template, template_process):
         monkeypatch.setattr(module, "MAX_SECONDS", 0.1)
     monkeypatch.setattr(template_process, "_GRACE_SECONDS", 0.1)
     rendered("once")
     begun = time.monotonic()
     with pytest.raises(ChatTemplateError, match=r"^The chat template 'strange' .*--format chatml") as caught:
-        from_chat_template(source + TALK, name="strange")
+        from_chat_template(too_much + TALK, name="strange")
     assert time.monotonic() - begun < 5
     assert len(str(caught.value)) < 1000
     assert rendered("{{ 1 + 1 }}") == "2"
