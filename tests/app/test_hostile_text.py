@@ -305,3 +305,17 @@ async def test_an_edited_text_is_shown_as_text(run_app: RunApp, store: SessionSt
         await running.pilot.pause()
         assert_clean(running, "an edited text")
         assert forbidden_in(area.text.replace("\n", "").replace("\t", "")) == []
+
+
+async def test_lines_of_ten_megabytes(run_app: RunApp) -> None:
+    chat = begin_chat()
+    for line in ("x" * 10_000_000, f"{HOSTILE} " * 1000, "\u200d" * 1_000_000, "e" + "\u0301" * 1_000_000):
+        chat.conversation.add("user", line)
+        chat.conversation.add("bot", line, finish="stop")
+    async with run_app(chat=chat, panel="context") as running:
+        await running.until_state(ChatState.IDLE)
+        assert_clean(running, "long lines")
+        await running.pilot.press("up", "up", "up")
+        assert_clean(running, "long lines above")
+        await running.pilot.press("home")
+        assert_clean(running, "long lines at the top")
