@@ -4,13 +4,14 @@ import copy
 import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from easy_llama.errors import ChatTemplateError
 from easy_llama.prompt import Control, Piece, Turn
+from easy_llama.template_messages import MAX_SECONDS
 from easy_llama.template_pieces import PieceFinder
-from easy_llama.template_sandbox import MAX_SECONDS, compile_template, render_template
+from easy_llama.template_process import TemplateFailure, check_template, render_template
 
 __all__ = ["ChatTemplate"]
 
@@ -34,16 +35,16 @@ _BOT = Turn("bot", "qbotq")
 _AGAIN = Turn("user", "qagainq")
 
 
-@dataclass(frozen=True, slots=True)
 class _Clock:
     """The time that all renderings for one prompt share."""
 
-    now: datetime
-    deadline: float
+    def __init__(self) -> None:
+        self.now = datetime.now()
+        self._deadline = time.monotonic() + MAX_SECONDS
 
-    @classmethod
-    def start(cls) -> "_Clock":
-        return cls(datetime.now(), time.monotonic() + MAX_SECONDS)
+    @property
+    def seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
 
 
 class ChatTemplate(dict[str, str | list[str]]):
@@ -82,10 +83,10 @@ class ChatTemplate(dict[str, str | list[str]]):
         self.control_tokens = frozenset(control_tokens)
         self.variables = dict(variables or {})
         try:
-            self._template = compile_template(source)
-        except Exception as error:
+            check_template(source)
+        except TemplateFailure as error:
             raise self._error("does not compile", error) from error
-        clock = _Clock.start()
+        clock = _Clock()
         self._wants_parts = False
         self._wants_parts = self._shows_only_parts(clock)
         self.system_role = self._shows(clock, _SYSTEM, _USER)
@@ -119,7 +120,7 @@ class ChatTemplate(dict[str, str | list[str]]):
             ChatTemplateError: the template refuses these messages, or takes too long.
         """
         known, numbers = self._with_known_roles(turns)
-        clock = _Clock.start()
+        clock = _Clock()
 
         def render(contents: Sequence[str]) -> str:
             changed = [replace(turn, content=text) for turn, text in zip(known, contents, strict=True)]
@@ -141,26 +142,24 @@ class ChatTemplate(dict[str, str | list[str]]):
             "documents": None,
             "bos_token": self.bos_token,
             "eos_token": self.eos_token,
-            "strftime_now": clock.now.strftime,
             **self.variables,
             "messages": [{"role": _ROLES[turn.role], "content": self._content(turn)} for turn in turns],
             "add_generation_prompt": reply,
         }
         try:
-            return render_template(self._template, variables, size, clock.deadline)
-        except Exception as error:
+            return render_template(
+                self.source, variables, size=size, now=clock.now, seconds=clock.seconds_left
+            )
+        except TemplateFailure as error:
             raise self._error("cannot render this conversation", error, _alternation_hint(turns)) from error
 
     def _content(self, turn: Turn) -> object:
         return [{"type": "text", "text": turn.content}] if self._wants_parts else turn.content
 
-    def _error(self, what: str, error: Exception, hint: str = "") -> ChatTemplateError:
-        reason = getattr(error, "message", None) or str(error) or type(error).__name__
-        line = getattr(error, "lineno", None)
-        place = f" in line {line}" if line else ""
-        return ChatTemplateError(
-            f"The chat template {self.name!r} {what}: {reason.rstrip('.')}{place}.{hint} {_ADVICE}"
-        )
+    def _error(self, what: str, error: TemplateFailure, hint: str = "") -> ChatTemplateError:
+        reason = error.message.rstrip(".")
+        place = f" in line {error.line}" if error.line else ""
+        return ChatTemplateError(f"The chat template {self.name!r} {what}: {reason}{place}.{hint} {_ADVICE}")
 
     def _with_known_roles(self, turns: Sequence[Turn]) -> tuple[list[Turn], list[int]]:
         """Return the turns with system text moved into the user's where the template has no role for it.
@@ -193,7 +192,7 @@ class ChatTemplate(dict[str, str | list[str]]):
         self._wants_parts = True
         if _USER.content in self._text([_USER], clock):
             return True
-        problem = ValueError("it leaves out the user's message")
+        problem = TemplateFailure("it leaves out the user's message")
         raise self._error("does not work", problem) from problem
 
     def _shows(self, clock: _Clock, *turns: Turn) -> bool:

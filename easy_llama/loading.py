@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from easy_llama.cores import physical_cores, usable_cores
 from easy_llama.errors import ModelLoadError
+from easy_llama.gguf import one_line
 
 __all__ = [
     "LoadPlan",
@@ -210,11 +211,15 @@ class _Header:
         self._architecture = architecture
 
     def key(self, name: str) -> str:
-        return f"{self._architecture}.{name}"
+        """Return a key for an error's text: the architecture is what a stranger's file says it is."""
+        return f"{one_line(self._architecture[:100])}.{name}"
+
+    def _value(self, name: str) -> object:
+        return self._metadata.get(f"{self._architecture}.{name}")
 
     def count(self, name: str, default: int | None = None, *, at_least: int = 0) -> int:
         """Return a whole number, or `default` where the key is absent."""
-        value = self._metadata.get(self.key(name))
+        value = self._value(name)
         if value is None:
             if default is None:
                 raise _missing(self.key(name))
@@ -223,7 +228,7 @@ class _Header:
 
     def number(self, name: str) -> float | None:
         """Return a number above 0, or None where the key is absent."""
-        value = self._metadata.get(self.key(name))
+        value = self._value(name)
         if value is None:
             return None
         try:
@@ -238,7 +243,7 @@ class _Header:
 
     def per_layer(self, name: str, n_layers: int, default: list[int] | None = None) -> list[int]:
         """Return one whole number a layer, where the header gives one for all or an array."""
-        value = self._metadata.get(self.key(name))
+        value = self._value(name)
         if value is None and default is not None:
             return default
         if isinstance(value, str) or not isinstance(value, Iterable):

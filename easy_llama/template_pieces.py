@@ -44,7 +44,7 @@ class _Marks:
     @property
     def pattern(self) -> str:
         """A regular expression for a mark: group 1 is the message that starts, group 2 the one that ends."""
-        return rf"{self.start}(\d+){self.start}|{self.end}(\d+){self.end}|{self.cut}"
+        return rf"{self.start}(\d{{1,9}}){self.start}|{self.end}(\d{{1,9}}){self.end}|{self.cut}"
 
 
 class PieceFinder:
@@ -54,8 +54,6 @@ class PieceFinder:
     what is a message's. Templates that look into messages (to trim them, to drop a reply's reasoning) can
     make something else of marked ones; then fewer marks, or marks elsewhere, are tried. Whatever helps, the
     pieces make up the plain text, and no message puts the name of a control token into a `Control` piece.
-    (One gap is known: a template that looks for a word in a message, and deletes another from between the
-    two halves of a name.)
 
     Args:
         turns: the conversation.
@@ -84,11 +82,31 @@ class PieceFinder:
             for names in self._possible_cuts():
                 contents = [self._marked(index, span, names) for index, span in enumerate(spans)]
                 if pieces := self._try(contents):
-                    return pieces
+                    return pieces if names is not self._quoted else self._guarded(pieces)
                 if not any(self._marks.cut in content for content in contents):
                     break  # other cuts make no difference
         # No marks survive: quoted names are then nobody's control tokens, not even the template's own.
-        return self._read(self._cut(self._plain, self._quoted)) or [Written(self._plain)]
+        pieces = self._read(self._cut(self._plain, self._quoted))
+        return self._guarded(pieces) if pieces else [Written(self._plain)]
+
+    def _guarded(self, pieces: list[Piece]) -> list[Piece]:
+        """Return the pieces without control tokens that the template may have put together from messages.
+
+        Where names are not cut, a template that deletes a word from a message can join the two halves of
+        one. Then there are more of that name than in a conversation of the same shape that says nothing.
+        """
+        everything = "".join(turn.content for turn in self._turns)
+        names = [name for name in self._control_tokens if name and _is_scattered(name, everything)]
+        if not names:
+            return pieces
+        silent = self._rendered(["x" if turn.content.strip() else turn.content for turn in self._turns])
+        written = "\0".join(piece.text for piece in pieces if isinstance(piece, Control))
+        joined = [name for name in names if written.count(name) > silent.count(name)]
+        guarded: list[Piece] = []
+        for piece in pieces:
+            cut = self._read(self._cut(piece.text, joined)) if isinstance(piece, Control) else None
+            guarded += cut or [piece]
+        return guarded
 
     def _try(self, contents: Sequence[str]) -> list[Piece] | None:
         """Return the pieces that marked contents show, or None where they change the text."""
@@ -171,7 +189,7 @@ class PieceFinder:
             elif starts is not None and inside is None:
                 pieces.append(Control(text))
                 inside = starts
-            elif ends is not None and ends == inside:
+            elif ends is not None and ends == inside and int(ends) < len(self._turns):
                 pieces.append(self._piece(int(ends), text))
                 inside = None
             else:
@@ -198,6 +216,12 @@ def _outer(turn: Turn) -> _Span:
 def _inner(turn: Turn) -> _Span:
     start = len(turn.content) - len(turn.content.lstrip())
     return (start, start + len(turn.content.strip()))
+
+
+def _is_scattered(name: str, text: str) -> bool:
+    """Return whether a name is left of a text when the right characters are deleted."""
+    characters = iter(text)
+    return all(character in characters for character in name)
 
 
 def _common_suffix(one: str, other: str) -> str:

@@ -1,12 +1,14 @@
-"""Runs the Jinja source of a chat template within bounds.
+"""Renders the Jinja source of a chat template within bounds.
 
 Chat templates are code from strangers. They run in Jinja's immutable sandbox, with what Hugging Face's
-`transformers` gives them (`apply_chat_template`) and little else.
+`transformers` gives them (`apply_chat_template`) and little else. Bounded by counting are the length of the
+source, the length of all output, the size of what `+`, `*` and `**` make, and the time, which is looked at on
+each turn of a loop, each call and each output: a template that goes too far is told what was too much.
 
-Bounded are the length of the source, the length of all output, the size of what `+`, `*` and `**` make,
-and the time, which is looked at on each turn of a loop, each call and each output. Not bounded is a single
-filter or string method that takes long or makes much, such as `'x'|center(10000000000)`: only a process of
-its own could be stopped there.
+That is not enough. A single filter, comparison or string method can take hours and all memory, as
+`'x'|center(10000000000)` does; Python can run out of stack while it compiles; sandboxes have had holes. To
+forbid each such thing by name, one would have to know them all. So this runs in a process that can be
+stopped at any moment: `template_host` is what runs there, `template_process` is who asks it.
 """
 
 import json
@@ -22,7 +24,9 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["MAX_SECONDS", "TooMuchError", "compile_template", "render_template"]
+from easy_llama.template_messages import MAX_SECONDS
+
+__all__ = ["TooMuchError", "compile_template", "render_template"]
 
 MAX_SOURCE = 1_000_000
 """The longest template, in characters."""
@@ -32,8 +36,6 @@ MAX_VALUE = 16_000_000
 """The longest text or list, in characters or items, that an operator may make."""
 MAX_BITS = 65_536
 """The largest number, in bits, that an operator may make."""
-MAX_SECONDS = 3.0
-"""The longest time that all renderings for one prompt may take together."""
 
 _BUDGET = "budget of this rendering"  # no Jinja identifier, so that no template can name it
 

@@ -12,6 +12,7 @@ from textual import on
 from textual.app import App
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
 from textual.widget import AwaitMount
 from textual.worker import WorkType
 
@@ -30,6 +31,7 @@ from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.suspension import Suspension
+from easy_llama_tui.text.display_text import one_line, printable, without_heaps
 
 if TYPE_CHECKING:
     from easy_llama_tui.chats.session_store import SessionStore
@@ -39,6 +41,9 @@ HANG_SECONDS = 10.0
 
 _GARBAGE = 10_000
 """How many more objects there are when garbage is looked for."""
+
+_LONGEST_NOTICE = 2_000
+"""What a notice holds at most, in characters: it must not cover more than the screen."""
 
 _SIXTEEN_COLOURS_THEME = "high-contrast-dark"
 """What stays readable where the terminal has sixteen colours, unless another was chosen."""
@@ -109,6 +114,22 @@ class EzllamaApp(App[None], inherit_bindings=False):
         new = [problem for problem in self._read_themes(wanted) if problem not in self._theme_problems]
         self._theme_problems += new
         self._warn(new)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a notice. What it says may come from any model or file: it is text, and never markup."""
+        shown = without_heaps(printable(message))
+        if len(shown) > _LONGEST_NOTICE:
+            shown = f"{shown[:_LONGEST_NOTICE]}…"
+        title = without_heaps(one_line(title))
+        super().notify(shown, title=title, severity=severity, timeout=timeout, markup=False)
 
     def _warn(self, problems: Iterable[str]) -> None:
         for problem in problems:

@@ -10,6 +10,7 @@ from textual.message import Message
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
 from easy_llama.scores import ScoreRequest
+from easy_llama.template_process import unwanted_when
 from easy_llama_tui.replies.engine import ChatEngine, LoadOptions, MemoryDoubtError
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
@@ -98,7 +99,8 @@ class EngineWorker:
         self._unfinished.append(cancel)
 
         def write() -> None:
-            run_reply(self._engine, request_id, request, cancel, live, self._post)
+            with unwanted_when(lambda: cancel.is_set):
+                run_reply(self._engine, request_id, request, cancel, live, self._post)
             self._unfinished.remove(cancel)
 
         self._jobs.put(write)
@@ -121,7 +123,12 @@ class EngineWorker:
         """Compute the figures of a text, in place of those of an earlier one that are not done."""
         self.stop_scoring()
         cancel = self._scoring = CancelFlag()
-        self._jobs.put(lambda: score_text(self._engine, request, cancel, self._post))
+
+        def score() -> None:
+            with unwanted_when(lambda: cancel.is_set):
+                score_text(self._engine, request, cancel, self._post)
+
+        self._jobs.put(score)
 
     def find_candidates(self, request_id: int, index: int, request: ScoreRequest) -> None:
         """Find what could stand in place of a token, in place of an earlier search that is not done."""
@@ -198,7 +205,8 @@ class EngineWorker:
             return
         self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         try:
-            model = self._engine.load(options, on_progress)
+            with unwanted_when(lambda: stop.is_set() or self._closing.is_set()):
+                model = self._engine.load(options, on_progress)
         except MemoryDoubtError as error:
             end(LoadDoubted(error.doubt))
         except (EasyLlamaError, ValueError) as error:
@@ -217,7 +225,8 @@ class EngineWorker:
             return
         request, cancel = wanted
         try:
-            found = inspect(self._engine, request, cancel)
+            with unwanted_when(lambda: cancel.is_set):
+                found = inspect(self._engine, request, cancel)
         except Exception:
             _log.exception("looking at the prompt failed")
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from textual.message import Message
 
-from easy_llama.errors import EasyLlamaError
+from easy_llama.errors import ChatTemplateError, EasyLlamaError
 from easy_llama.events import (
     CancelFlag,
     Candidates,
@@ -115,7 +115,12 @@ def run_reply(
                     case Finished():
                         reply.on_finished(event, opening_ids, engine.context_length)
     except (EasyLlamaError, ValueError) as error:
-        reply.on_error(str(error))
+        if not isinstance(error, ChatTemplateError):
+            reply.on_error(str(error))
+        elif cancel.is_set:
+            reply.on_stopped()  # before there was a prompt to read
+        else:
+            reply.on_error(f"{error} In this chat, /format chooses another.")
     except Exception as error:
         _log.exception("a reply failed")
         reply.on_error(f"The reply failed: {type(error).__name__}: {error}. The log file has the details.")
@@ -230,6 +235,9 @@ class _Reply:
 
     def on_refused(self, reason: str) -> None:
         self._end(ReplyRefused(self._request_id, reason))
+
+    def on_stopped(self) -> None:
+        self._end(ReplyEnded(self._request_id, "interrupted", "", (), self._figures))
 
     def on_error(self, reason: str) -> None:
         self._note_tokens()

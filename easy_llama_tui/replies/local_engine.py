@@ -265,7 +265,7 @@ class LocalEngine:
         if all(0 <= token < self._model.n_vocab for token in opening.ids):
             for token in opening.ids:
                 data = bytes_of(token)
-                if content[at : at + len(data)] != data:
+                if not data or content[at : at + len(data)] != data:
                     break
                 at, count = at + len(data), count + 1
                 # A character whose last bytes were changed is not the model's.
@@ -280,12 +280,14 @@ class LocalEngine:
     def _wrote(self, turn: Turn) -> bool:
         """Return whether a turn's ids are those of its text in this model's vocabulary.
 
-        Another model may have written it, or a person may have changed its file.
+        Another model may have written it, or a person may have changed its file. A control token among
+        them stands for no text, so that nobody would see what a stranger's file puts there.
         """
         n_vocab, bytes_of = self._model.n_vocab, self._model.tokenizer.bytes_of
         if not all(0 <= token < n_vocab for token in turn.ids):
             return False
-        return not turn.ids or b"".join(map(bytes_of, turn.ids)) == turn.content.encode()
+        parts = [bytes_of(token) for token in turn.ids]
+        return all(parts) and b"".join(parts) == turn.content.encode() if parts else True
 
     def _format(self, name: str) -> Mapping[str, Any]:
         return self._own_format if name == OWN_FORMAT else self._catalog.get(name)

@@ -31,6 +31,7 @@ from easy_llama_tui.screens.pick_screen import PickScreen
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatList, ChatRow
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -139,7 +140,7 @@ class ChatsScreen(PickScreen[str]):
         """Show the field, the list and the keys."""
         with Vertical(id="chats") as box:
             box.border_title = "Chats"
-            yield Input(placeholder="Type to search titles and texts", id="chats-query")
+            yield LineInput(placeholder="Type to search titles and texts", id="chats-query")
             yield ChatList(id="chats-list")
             yield KeyHints(id="chats-keys")
 

@@ -15,7 +15,7 @@ from easy_llama.prompt import Role
 from easy_llama_tui.drafts.external_editor import edit_in_editor
 from easy_llama_tui.preferences.panel_keys import EDIT_KEYS
 from easy_llama_tui.screens.dialog import Dialog
-from easy_llama_tui.text.display_text import printable
+from easy_llama_tui.text.display_text import editable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
 
 _TITLES: Final[dict[Role, str]] = {
@@ -42,7 +42,7 @@ class EditedText(TextArea):
 
     def edit(self, edit: Edit) -> EditResult:
         """Change the text; whatever comes in is made printable."""
-        edit.text = safe_to_edit(edit.text)
+        edit.text = editable(edit.text)
         return super().edit(edit)
 
 
@@ -101,7 +101,7 @@ class EditScreen(Dialog[Edited | None]):
         self._on_change = on_change
         self._role: Role = role
         self._below = below
-        self._text = safe_to_edit(text)
+        self._text = editable(text)
         self._asked = ""
 
     def compose(self) -> ComposeResult:
@@ -211,8 +211,3 @@ class EditScreen(Dialog[Edited | None]):
     async def _do_clicked(self, event: KeyHints.Chosen) -> None:
         event.stop()
         await self.run_action(event.action)
-
-
-def safe_to_edit(text: str) -> str:
-    """Return `text` as it can be shown and edited: printable, with LF at the end of its lines."""
-    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -18,6 +18,7 @@ from easy_llama_tui.preferences.panel_keys import EXPORT_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class ExportScreen(Dialog[Export | None]):
         with Vertical(id="export") as box:
             box.border_title = "Export"
             yield Static(id="export-formats", markup=False)
-            yield Input(printable(self._typed), suggester=PathSuggester(self._folder))
+            yield LineInput(printable(self._typed), suggester=PathSuggester(self._folder))
             yield Static(id="export-problem", markup=False)
             said = keys_of(self).said
             step = said("{export-format-before}{export-format-next}")

@@ -32,6 +32,7 @@ from easy_llama_tui.screens.model_work import (
 from easy_llama_tui.screens.pick_screen import PickScreen
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.key_hints import keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 from easy_llama_tui.widgets.model_row import (
     details_text,
     draw_row,
@@ -150,7 +151,7 @@ class ModelScreen(PickScreen[Path]):
         """Show the field, the list, and what is known of the highlighted model."""
         with Vertical(id="models") as box:
             box.border_title = "Models"
-            yield Input(placeholder="Type to find one, or paste the path of a file", id="models-query")
+            yield LineInput(placeholder="Type to find one, or paste the path of a file", id="models-query")
             yield Static(id="models-heading", classes="quiet", markup=False)
             yield _ModelList(self._choices, id="models-list")
             with VerticalScroll(id="models-none", classes="pick-none", can_focus=False):

@@ -14,6 +14,7 @@ from easy_llama_tui.preferences.panel_keys import NAME_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 
 
 class NameScreen(Dialog[str | None]):
@@ -97,7 +98,7 @@ class NameScreen(Dialog[str | None]):
         """Show the field in a box, with what is to be said of it below."""
         with Vertical(classes="name-box") as box:
             box.border_title = printable(self._question)
-            yield Input(self._value, placeholder=self._placeholder, suggester=self._suggester)
+            yield LineInput(self._value, placeholder=self._placeholder, suggester=self._suggester)
             if self._note:
                 yield Static(printable(self._note), classes="name-note", markup=False)
             yield Static(classes="name-problem", markup=False)

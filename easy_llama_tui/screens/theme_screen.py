@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from easy_llama_tui.screens.pick_screen import PickScreen, match_score
 from easy_llama_tui.text.display_text import cells, one_line
 from easy_llama_tui.widgets.key_hints import keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 from easy_llama_tui.widgets.model_row import middle_cut
 from easy_llama_tui.widgets.row_list import Part, RowList
 
@@ -70,7 +71,7 @@ class ThemeScreen(PickScreen[str]):
             box.border_title = "Colours"
             back = escape(keys_of(self).said("{pick-close} goes back"))
             box.border_subtitle = f"[@click=screen.choose]Enter keeps[/] · [@click=screen.close]{back}[/]"
-            yield Input(placeholder="Type to find a theme", id="themes-query")
+            yield LineInput(placeholder="Type to find a theme", id="themes-query")
             yield _ThemeList(id="themes-list")
             yield Static(id="themes-none", classes="pick-none", markup=False)
             yield Static(id="themes-sample", markup=False)

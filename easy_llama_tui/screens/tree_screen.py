@@ -18,6 +18,7 @@ from easy_llama_tui.preferences.panel_keys import TREE_KEYS
 from easy_llama_tui.screens.dialog import Dialog
 from easy_llama_tui.screens.name_screen import NameScreen
 from easy_llama_tui.widgets.key_hints import KeyHint, KeyHints, keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 from easy_llama_tui.widgets.tree_rows import TreeRows
 
 LOOK_SECONDS: Final = 0.5
@@ -88,7 +89,7 @@ class TreeScreen(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """Show the tree in the whole window."""
         with Vertical(id="tree"):
-            yield Input(placeholder="words of a message", id="tree-query")
+            yield LineInput(placeholder="words of a message", id="tree-query")
             yield TreeRows()
             said = keys_of(self).said
             yield KeyHints(

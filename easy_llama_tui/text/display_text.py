@@ -16,9 +16,15 @@ from rich.style import Style
 TAB_SIZE = 4
 """Columns from one tab stop to the next."""
 
+_MOST_A_CELL = 8
+"""Characters of a row for each of its cells: marks that take no cell of their own can be heaped up."""
+_MOST_MARKS = 16
+"""Marks on one character; scripts and emoji need a few."""
+
 _REMOVED = (
     "\r"  # so that CR LF becomes LF, also when the two arrive in different pieces of a stream
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff"
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0"  # fillers, which look like nothing
     "\U000e0000-\U000e0fff"  # tags and variation selectors that can carry a hidden message
 )
 _REPLACED = (
@@ -51,6 +57,26 @@ def printable(text: str) -> str:
     the pieces of a stream can be cleaned one by one.
     """
     return _UNSAFE.sub(_safe, text)
+
+
+def without_heaps(text: str) -> str:
+    """Return `text` with no more marks on a character than any script needs.
+
+    For what is wrapped by others than `wrap` and `chop`, who make as much of a heap as fits a row.
+    """
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = 0 if character in "\n\t" or get_character_cell_size(character) else marks + 1
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def editable(text: str) -> str:
+    """Return `text` as it can be shown and edited: printable, without heaps, its lines ended by LF."""
+    return without_heaps(printable(text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def one_line(text: str) -> str:
@@ -99,13 +125,16 @@ def cells(text: str) -> int:
 
 
 def chop(text: str, width: int) -> list[str]:
-    """Cut `text` into pieces of at most `width` cells, breaking anywhere."""
+    """Cut `text` into pieces of at most `width` cells, breaking anywhere.
+
+    A piece of more than eight characters a cell, most of which take none, is cut too.
+    """
     if text.isascii():
         return [text[at : at + width] for at in range(0, len(text), width)] or [""]
-    pieces, start, room = [], 0, width
+    pieces, start, room, most = [], 0, width, width * _MOST_A_CELL
     for index, character in enumerate(text):
         size = 1 if character == "\ufe0f" else get_character_cell_size(character)
-        if size > room and index > start:
+        if (size > room or index - start >= most) and index > start:
             pieces.append(text[start:index])
             start, room = index, width
         room -= size
@@ -123,16 +152,17 @@ def _rows_of_paragraph(text: str, offset: int, width: int, joint: str) -> Iterat
     if len(text) <= width and cells(text) <= width:
         yield _Row(offset, offset + len(text), joint)
         return
-    start, used = 0, 0
+    start, used, most = 0, 0, width * _MOST_A_CELL
     for match in re.finditer(_WORD, text):
         word = match[0].rstrip(" \u3000")
         size = cells(word)
-        if used + size > width:
+        is_heap = len(word) > most
+        if used + size > width or match.end() - start > most:
             if used and match.start() > start:
                 yield _Row(offset + start, offset + match.start(), joint)
                 joint = " " if text[match.start() - 1] == " " else ""
                 start, used = match.start(), 0
-            if size > width:
+            if size > width or is_heap:
                 *pieces, word = chop(word, width)
                 for piece in pieces:
                     yield _Row(offset + start, offset + start + len(piece), joint)

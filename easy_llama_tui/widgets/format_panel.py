@@ -18,6 +18,7 @@ from easy_llama_tui.replies.inspection import Inspection
 from easy_llama_tui.text.display_text import one_line, printable
 from easy_llama_tui.text.visible_text import fitted
 from easy_llama_tui.widgets.key_hints import keys_of
+from easy_llama_tui.widgets.line_input import LineInput
 from easy_llama_tui.widgets.prompt_preview import PromptPreview
 from easy_llama_tui.widgets.row_list import PanelLines, Part, RowList
 
@@ -82,7 +83,7 @@ class FormatPanel(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
-        self._search = Input(
+        self._search = LineInput(
             placeholder="Find a format", compact=True, id="format-search", max_length=_SEARCHED
         )
         self._list = _FormatList(id="format-list")

@@ -18,7 +18,7 @@ from textual.widgets.text_area import Edit, EditResult
 from easy_llama_tui.drafts.attachments import Attachment, find_attachments
 from easy_llama_tui.drafts.prompt_history import PromptHistory
 from easy_llama_tui.preferences.keymap import PROMPT_KEYS, KeyBindings
-from easy_llama_tui.text.display_text import printable
+from easy_llama_tui.text.display_text import editable
 from easy_llama_tui.widgets.prompt_lines import PromptLines
 
 Mode = Literal["message", "opening", "system"]
@@ -200,7 +200,7 @@ class PromptInput(TextArea):
 
     def edit(self, edit: Edit) -> EditResult:
         """Change the text; whatever comes in, by key, paste or history, is made printable."""
-        edit.text = printable(edit.text.replace("\r\n", "\n").replace("\r", "\n"))
+        edit.text = editable(edit.text)
         return super().edit(edit)
 
     def find_matching_bracket(self, bracket: str, search_from: Location) -> Location | None:
@@ -208,7 +208,7 @@ class PromptInput(TextArea):
         return None
 
     def _set_document(self, text: str, language: str | None) -> None:
-        super()._set_document(text, language)
+        super()._set_document(editable(text), language)
         self.wrapped_document = PromptLines(self.document, self.wrap_width, self.indent_width)
         self.navigator = DocumentNavigator(self.wrapped_document)
 

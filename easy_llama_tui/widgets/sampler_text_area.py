@@ -4,7 +4,7 @@ from textual import events
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from easy_llama_tui.text.display_text import printable
+from easy_llama_tui.text.display_text import editable
 
 
 class SamplerTextArea(TextArea):
@@ -12,7 +12,7 @@ class SamplerTextArea(TextArea):
 
     def edit(self, edit: Edit) -> EditResult:
         """Change the text; whatever comes in is made printable."""
-        edit.text = printable(edit.text.replace("\r\n", "\n").replace("\r", "\n"))
+        edit.text = editable(edit.text)
         return super().edit(edit)
 
     async def _on_key(self, event: events.Key) -> None:

@@ -36,12 +36,13 @@ def run_app(store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         engine: ScriptedEngine | None = None,
         chat: Chat | None = None,
         size: tuple[int, int] = (110, 30),
+        notifications: bool = False,
         **changes: object,
     ) -> AsyncIterator[Running]:
         engine = engine or ScriptedEngine()
         settings = settings_for(tmp_path, **changes)
         app = EzllamaApp(lambda: engine, lambda: store, chat or begin_chat(), settings)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             running = Running(pilot, app, engine, store)
             yield running
             if not app.chat_screen._left:

@@ -436,7 +436,7 @@ async def test_a_title_must_be_seen_and_esc_keeps_the_old_one(three: SessionStor
     async with shown(three) as screen:
         await screen.press("f2")
         await screen.until_asked(NameScreen)
-        await screen.fill_in("\u202e")
+        await screen.fill_in("\u200b\u2060")
         await screen.fill_in("   ")
         assert isinstance(screen.pilot.app.screen, NameScreen)
         await screen.press("escape")

@@ -31,13 +31,13 @@ def truncated(folder: Path, model: Path) -> Path:
     return path
 
 
-def of_an_unknown_architecture(folder: Path, _model: Path) -> Path:
+def of_an_unknown_architecture(folder: Path, _model: Path, name: str = "nonesuch") -> Path:
     entries = [
-        gguf.entry("general.architecture", gguf.STR, "nonesuch"),
-        gguf.entry("nonesuch.context_length", gguf.U32, 2048),
-        gguf.entry("nonesuch.embedding_length", gguf.U32, 64),
-        gguf.entry("nonesuch.block_count", gguf.U32, 2),
-        gguf.entry("nonesuch.attention.head_count", gguf.U32, 4),
+        gguf.entry("general.architecture", gguf.STR, name),
+        gguf.entry(f"{name}.context_length", gguf.U32, 2048),
+        gguf.entry(f"{name}.embedding_length", gguf.U32, 64),
+        gguf.entry(f"{name}.block_count", gguf.U32, 2),
+        gguf.entry(f"{name}.attention.head_count", gguf.U32, 4),
     ]
     path = folder / "nonesuch.gguf"
     path.write_bytes(gguf.padded(gguf.header(entries, gguf.TENSORS)) + b"\x11" * (160 + 256))
@@ -93,6 +93,16 @@ def test_a_file_name_cannot_drive_the_terminal(
     assert b"\x1b" not in terminal.raw
     assert b"\x07" not in terminal.raw
     assert b"52;c;aGk=" in terminal.raw
+
+
+def test_what_a_header_says_cannot_drive_the_terminal(start: Start, tmp_path: Path, model_path: Path) -> None:
+    name = "\x1b]52;c;aGk=\x07\x9b31m[@click=app.quit]x[/]\u202eevil"
+    terminal = start(of_an_unknown_architecture(tmp_path, model_path, name))
+    line = assert_refused(terminal)
+    assert "evil" in line
+    assert line.isprintable()
+    assert b"\x1b]52" not in terminal.raw
+    assert "\x9b".encode() not in terminal.raw
 
 
 @pytest.mark.parametrize(

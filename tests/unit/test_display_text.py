@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from easy_llama_tui.text.display_text import Line, cells, chop, one_line, plain_lines, printable, wrap
+from easy_llama_tui.text.display_text import (
+    Line,
+    cells,
+    chop,
+    editable,
+    one_line,
+    plain_lines,
+    printable,
+    wrap,
+)
 
 PLAIN = Style()
 BOLD = Style(bold=True)
@@ -121,3 +130,20 @@ def test_a_megabyte_is_wrapped_without_being_split_into_words_by_hand() -> None:
 
 def test_plain_text_is_shown_as_typed() -> None:
     assert texts(plain_lines("a\tb\n  **c** [d]", PLAIN, 20)) == ["a   b", "  **c** [d]"]
+
+
+@pytest.mark.parametrize(
+    "heap", ["e" + "\u0301" * 5000, "\u200d" * 5000, "👩\u200d" * 5000, "a \u0301" * 5000]
+)
+@pytest.mark.parametrize("width", [1, 20, 200])
+def test_marks_that_take_no_cell_make_no_endless_row(heap: str, width: int) -> None:
+    for rows in (texts(wrap([(heap, PLAIN)], width)), chop(heap, width)):
+        assert max(map(len, rows)) <= 8 * width + 1
+    kept = "".join(texts(wrap([(heap, PLAIN)], width)))
+    assert kept.replace(" ", "") == heap.replace(" ", "")
+
+
+def test_a_text_that_is_edited_has_no_heaps() -> None:
+    assert editable("e" + "\u0301" * 5000 + "x\r\ny\rz\x1b") == "e" + "\u0301" * 16 + "x\ny\nz␛"
+    assert editable("👨‍👩‍👧 ❤️ นี้ก็ नमस्ते\n\n\n") == "👨‍👩‍👧 ❤️ นี้ก็ नमस्ते\n\n\n"
+    assert editable("\n" * 50 + "é") == "\n" * 50 + "é"

@@ -264,12 +264,13 @@ def test_a_fork_that_leaves_no_room_is_refused_before_anything_is_read() -> None
 def test_a_template_that_refuses_the_chat_ends_the_turn() -> None:
     class Refusing(TimedEngine):
         def render(self, *args: object, **more: object) -> RenderedPrompt:
-            raise ChatTemplateError("the template wants a user first; edit the chat")
+            raise ChatTemplateError("the template wants a user first.")
 
     clock = Clock()
     (only,) = run_with(Refusing(clock), clock, REQUEST)
     assert isinstance(only, ReplyEnded)
-    assert (only.finish, only.error) == ("error", "the template wants a user first; edit the chat")
+    assert only.finish == "error"
+    assert only.error == "the template wants a user first. In this chat, /format chooses another."
 
 
 class TestOpenings:
