@@ -97,7 +97,7 @@ class EditScreen(Dialog[Edited | None]):
             on_change: is told what becomes of it.
         """
         super().__init__()
-        self._begun = None if begun is None else safe_to_edit(begun)
+        self._begun = None if begun is None else editable(begun)
         self._on_change = on_change
         self._role: Role = role
         self._below = below

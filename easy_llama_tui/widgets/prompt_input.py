@@ -185,13 +185,13 @@ class PromptInput(TextArea):
 
     def restore(self, text: str, mode: Mode, cursor: Location, aside: str) -> None:
         """Begin with what was written before, and forget what is here; see `unsent`."""
-        self.load_text(printable(text))
+        self.load_text(editable(text))
         self.mode = mode
         row = max(0, min(cursor[0], self.document.line_count - 1))
         self.move_cursor((row, max(0, min(cursor[1], len(self.document.get_line(row))))))
         self._draft, self._shown_entry = "", None
         if aside and self._history.texts:
-            self._draft, self._shown_entry = printable(aside), len(self._history.texts) - 1
+            self._draft, self._shown_entry = editable(aside), len(self._history.texts) - 1
 
     @property
     def has_text(self) -> bool:
