@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from easy_llama.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +23,7 @@ OWN_FORMAT = "template"
 """The name of a model's own prompt format, whatever that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(Record):
     """Which model to load, and how; `None` leaves a choice to the engine."""
 
     path: Path
@@ -34,8 +34,7 @@ class LoadOptions:
     n_threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
+class LoadedModel(Record):
     """A model that is ready."""
 
     context_length: int
@@ -57,8 +56,7 @@ class LoadedModel:
     flash_attn: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(Record):
     """What the model reads."""
 
     pieces: tuple[Piece, ...]
