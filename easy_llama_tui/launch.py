@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easy_llama import samplers
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem
 from easy_llama.model_file import read_summary
+from easy_llama.record import Record
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import LATEST
@@ -42,8 +42,7 @@ class LaunchError(Exception):
     """The program cannot start as it was asked to; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Record):
     """What the person's own files say."""
 
     config: Config
@@ -56,8 +55,7 @@ class Surroundings:
     """What is wrong in those files, one line each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """What the app begins with."""
 
     options: LoadOptions | None

@@ -7,11 +7,12 @@ changed on the UI thread only; the messages in it are immutable and may be hande
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Literal
 
+from easy_llama.record import Record
 from easy_llama.turn import Role, Turn
 from easy_llama_tui.chats.context_window import PathTurn
 from easy_llama_tui.chats.message import (
@@ -49,8 +50,7 @@ HEAD: Final = _Head.HEAD
 _NUMBERED_ID = re.compile(r"m([0-9]{1,15})")
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Record):
     """Messages that were taken out of a conversation."""
 
     messages: tuple[Message, ...]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
+
+from easy_llama.record import Record
 
 if TYPE_CHECKING:
     from easy_llama.turn import Role
@@ -45,8 +47,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     """One message of a conversation; a changed message is a new value with the same id.
 
     Lone surrogates in `content` become U+FFFD. `created` is brought to whole seconds in UTC.

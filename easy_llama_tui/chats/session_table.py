@@ -1,10 +1,10 @@
 """The tables of a session file, whose values are asked for by key and kind, and what is wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.chats.message import storable_text, whole_second
 
 SamplerValue = int | float | str | bool
@@ -22,8 +22,7 @@ class SessionError(Exception):
         self.next_step = next_step
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Record):
     """A table of a session file, whose values are asked for by key and type."""
 
     values: Mapping[str, object]

@@ -6,10 +6,11 @@ Loads no Textual, so that the configuration can be read and written out without 
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import combinations
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.preferences import panel_keys
 from easy_llama_tui.preferences.key import Key
 from easy_llama_tui.preferences.key_names import (
@@ -178,8 +179,7 @@ NOTES = (
 """What else the help screen says of keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyBindings:
+class KeyBindings(Record):
     """All keys, by where they work. As it is made without arguments, the defaults."""
 
     app: tuple[Key, ...] = APP_KEYS
@@ -279,8 +279,7 @@ class KeyBindings:
         return {id_: key.textual_keys() for id_, key in self.by_id().items() if key != defaults[id_]}
 
 
-@dataclass(frozen=True, slots=True)
-class KeyProblem:
+class KeyProblem(Record):
     """A key that cannot be used for an action."""
 
     id: str

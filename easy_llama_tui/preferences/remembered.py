@@ -5,12 +5,13 @@ The person's configuration is never written to: where it says something, it come
 
 import logging
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 import tomli_w
 
+from easy_llama.record import Record
 from easy_llama_tui.atomic_write import write_atomically
 from easy_llama_tui.preferences.config import MAX_CANDIDATES, Config, LoadedConfig
 
@@ -20,8 +21,7 @@ _MAX_BYTES: Final = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Record):
     """Choices that were made in the app."""
 
     theme: str = ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.errors import EasyLlamaError
+from easy_llama.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +26,7 @@ OWN_FORMAT = "template"
 """The name of a model's own prompt format, whatever that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(Record):
     """Which model to load, and how; `None` leaves a choice to the engine."""
 
     path: Path
@@ -51,8 +50,7 @@ class MemoryDoubtError(EasyLlamaError):
         self.doubt = doubt
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
+class LoadedModel(Record):
     """A model that is ready."""
 
     context_length: int
@@ -82,8 +80,7 @@ class LoadedModel:
     """What its values are kept in."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(Record):
     """What the model reads."""
 
     pieces: tuple[Piece, ...]

@@ -1,10 +1,9 @@
 """How a turn goes, in figures. Light, since the first picture shows them."""
 
-from dataclasses import dataclass
+from easy_llama.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Record):
     """How a turn went so far, in tokens and seconds."""
 
     prompt_tokens: int = 0

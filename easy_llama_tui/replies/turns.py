@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from easy_llama.record import Record
 from easy_llama_tui.chats.context_window import EVERYTHING, Window
 from easy_llama_tui.chats.conversation import Message, utc_now
 from easy_llama_tui.replies.figures import Figures
@@ -26,8 +27,7 @@ CANDIDATES_SECONDS = 0.2
 """The least time between two looks at the candidates of a reply that is being written."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningTurn:
+class RunningTurn(Record):
     """The reply that is under way."""
 
     request_id: int
@@ -47,8 +47,7 @@ class RunningTurn:
         return self.before.made if self.before is not None else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Record):
     """Where a reply parts from another one."""
 
     ids: tuple[int, ...]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message as TextualMessage
-from textual.screen import Screen
 from textual.widgets import Label
 
 from easy_llama.model_file import split_file_name
@@ -31,6 +30,7 @@ from easy_llama_tui.replies.wording import ChatState, activity, ending
 from easy_llama_tui.screens.draft_desk import DraftDesk
 from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
+from easy_llama_tui.screens.styled_once import StyledOnce
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.chat_log import ChatLog
@@ -40,6 +40,7 @@ from easy_llama_tui.widgets.prompt_input import MODE_HINTS, MODE_MARKS, PromptIn
 from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
+from easy_llama_tui.widgets.writing_area import WritingArea
 
 if TYPE_CHECKING:
     from easy_llama_tui.chats.session import Session
@@ -68,7 +69,7 @@ QUIT_SECONDS = 3.0
 _FIRST_HINT = ". {stop} stops a reply, {help} shows all keys."
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(StyledOnce):
     """One chat with one model. It owns the chat; the widgets show it, `Turns` knows what the engine is at."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
@@ -187,11 +188,7 @@ class ChatScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the screen from top to bottom."""
-        # Now, and not with the first resize: all would be styled and drawn twice.
-        for cells, breakpoints in zip(
-            self.app.size, (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), strict=True
-        ):
-            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
+        self.set_breakpoints()
         yield TitleBar(id="title")
         with Horizontal(id="middle"):
             yield ChatLog(id="log")
@@ -202,7 +199,8 @@ class ChatScreen(Screen[None]):
             history=PromptHistory(self.settings.history_file),
             folder=self.settings.folder,
         )
-        with Vertical(id="writing"):
+        prompt.has_focus_at_first()
+        with WritingArea(id="writing"):
             yield PathCompletion(prompt, id="completion")
             yield Label(id="attached")
             with Horizontal(id="prompt-row"):

@@ -163,6 +163,15 @@ class PromptInput(TextArea):
         self._bindings.apply_keymap(keys.keymap())
         self._send_keys = keys.by_id()["send"].all_names
 
+    def has_focus_at_first(self) -> None:
+        """Have the focus from the first picture on: it is styled and drawn so at once, and not again."""
+        self.set_reactive(TextArea.has_focus, True)
+
+    def on_mount(self) -> None:
+        """Show the cursor where the focus is here already."""
+        if self.has_focus:
+            self._watch_has_focus(True)
+
     def remember(self, text: str) -> None:
         """Add a message that was sent to the history."""
         self._history.add(text)
