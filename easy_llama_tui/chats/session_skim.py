@@ -44,7 +44,7 @@ _START: Final = re.compile(
     rf'schema = [12]\nid = "{_PLAIN}++"\ntitle = "(?:{_PLAIN}++|\\.)*+"\nnamed = (?:true|false)\n'
     rf'created = {_TIME}\nupdated = {_TIME}\nhead = "({_PLAIN}++)"\n'
 )
-_BLOCK: Final = re.compile(
+WHOLE_MESSAGE: Final = re.compile(
     rf'\[\[messages\]\]\nid = "({_PLAIN}++)"\n(?:parent = "({_PLAIN}++)"\n)?'
     rf'role = "(system|user|bot)"\ncreated = ({_TIME})\n'
     rf'content = (?:"""\n((?:[^"\\\x00-\x08\x0b-\x1f\x7f]++|{_ESCAPE}|"(?!"))*+)"""'
@@ -54,6 +54,7 @@ _BLOCK: Final = re.compile(
     rf"(?:made = \[\n((?:{_MAKING})++)\]\n)?"
     r'(?:ids = "[0-9]{1,9}+(?: [0-9]{1,9}+)*+"\n)?(?:\n|\Z)'
 )
+"""A message as the app writes it, to the end of its table."""
 _MADE: Final = re.compile(rf"recipe = ([0-9]+), began = ({_MOMENT})(?:, seed = ([0-9]+))?")
 _MESSAGES: Final = "\n[[messages]]\n"
 _ESCAPED: Final = re.compile(r"\\(u00..|.)")
@@ -132,7 +133,7 @@ def _skim_own_shape(text: str, source: str) -> Skimmed | None:
     n_recipes = header.count("\n[[recipes]]\n")
     place = len(header)
     while place < len(text):
-        block = _BLOCK.match(text, place)
+        block = WHOLE_MESSAGE.match(text, place)
         if block is None:
             return None
         message_id, parent, role, created, lines, line, finish, made = block.groups()
