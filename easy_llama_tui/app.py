@@ -156,10 +156,17 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.push_screen(ThemeScreen())
 
     async def action_quit(self) -> None:
-        """Save and leave."""
+        """Save and leave; where something cannot be saved, ask first."""
+        if self.chat_screen.saving.may_leave(self._leave):
+            self._leave()
+
+    def _leave(self) -> None:
         self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()
+
+    async def _leave_without_asking(self) -> None:
+        self._leave()
 
     @on(ChatScreen.ModelUsed)
     def _on_model_used(self, message: ChatScreen.ModelUsed) -> None:
@@ -194,4 +201,4 @@ class EzllamaApp(App[None], inherit_bindings=False):
         timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
-        self.run_worker(self.action_quit())
+        self.run_worker(self._leave_without_asking())

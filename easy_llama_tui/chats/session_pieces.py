@@ -15,6 +15,7 @@ from easy_llama_tui.chats.session_skim import WHOLE_MESSAGE
 from easy_llama_tui.chats.session_table import Spot
 
 _BEGINS: Final = re.compile(r"^[ \t]*\[\[[ \t]*[\"']?messages[\"']?[ \t]*\]\][ \t]*(?:#.*)?$", re.MULTILINE)
+_SWALLOWED: Final = re.compile(r'^\[\[messages\]\]\nid = "', re.MULTILINE)
 _TABLE: Final = re.compile(r"^[ \t]*\[", re.MULTILINE)
 _KEY: Final = re.compile(r"^[ \t]*([A-Za-z_]{2,12})[ \t]*=[ \t]*(.*)$")
 _CONTENT: Final = re.compile(r"^[ \t]*content[ \t]*=[ \t]*", re.MULTILINE)
@@ -30,7 +31,7 @@ _ESCAPED: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '
 _KEYS: Final = frozenset(
     {"id", "parent", "role", "created", "finish", "ids", "pinned", "branch", "by", "edited"}
 )
-_MOST_JOINED: Final = 50
+_MOST_JOINED: Final = 8
 """How many headers of messages a text of a message may look as if it had."""
 
 
@@ -85,12 +86,23 @@ def _read_piecewise(text: str) -> Pieces:
         start = begins[place]
         line, counted = line + text.count("\n", counted, start), start
         whole = _whole_at(text, start)
-        if whole is not None and not _is_doubtful(text, whole, ends[place]):
+        if whole is not None:
             values, end = whole
-            pieces.messages.append(MessagePiece(values, line))
+            is_ended = text.startswith(("\n", "["), end) or end == len(text)
+            if _is_doubtful(text, start, end):
+                pieces.messages.append(MessagePiece(values, line, is_whole=False))
+                place += 1  # what it may have swallowed is read too
+                continue
+            pieces.messages.append(MessagePiece(values, line, is_ended))
             while place < len(begins) and begins[place] < end:
                 place += 1
             rest = begins[place] if place < len(begins) else len(text)
+            if not is_ended:  # the last of its keys are damaged
+                blank = text.find("\n\n", end, rest)
+                stop = rest if blank < 0 else blank
+                for key, value in _keys(text[end:stop]):
+                    values.setdefault(key, value)
+                end = stop
             _read_rest(text[end:rest], line + text.count("\n", start, end), pieces)
             continue
         joined = _joined(text, begins, place)
@@ -114,10 +126,10 @@ def _whole_at(text: str, start: int) -> tuple[dict[str, object], int] | None:
     return messages[0], match.end()
 
 
-def _is_doubtful(text: str, whole: tuple[dict[str, object], int], next_begins: int) -> bool:
+def _is_doubtful(text: str, start: int, end: int) -> bool:
     """Return whether a message may have swallowed the next one because the end of its text is damaged."""
-    end = whole[1]
-    return end > next_begins and end < len(text) and not text.startswith("[", end)
+    is_followed = end + 1 >= len(text) or text.startswith('\n[[messages]]\nid = "', end)
+    return not is_followed and _SWALLOWED.search(text, start + 1, end) is not None
 
 
 def _joined(text: str, begins: list[int], place: int) -> tuple[dict[str, object], int] | None:
@@ -195,7 +207,7 @@ def _read_rest(text: str, line: int, pieces: Pieces) -> None:
     """Read what is left of one or more messages, whose tables are broken."""
     while text.strip():
         values, end = _what_is_left(text)
-        if values:
+        if not values.keys().isdisjoint({"id", "role", "content"}):
             pieces.messages.append(MessagePiece(values, line, is_whole=False))
         elif text[:end].strip():
             pieces.notes.append(f"Line {line}: nothing could be read there.")

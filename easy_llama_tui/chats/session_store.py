@@ -228,10 +228,10 @@ class SessionStore:
                 raise
         return OpenedSession(session, holder)
 
-    def release(self, session: Session) -> None:
-        """Let other programs write to a chat that was opened, or saved with `hold`."""
+    def release(self, path: Path) -> None:
+        """Let other programs write to the file of a chat that was opened, or saved with `hold`."""
         with self._saving:
-            self._release(_key(self.path_of(session)))
+            self._release(_key(path))
 
     def release_all(self) -> None:
         """Let other programs write to all chats that are open here."""

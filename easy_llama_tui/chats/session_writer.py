@@ -51,7 +51,7 @@ class SessionWriter:
         self._waiting: dict[Path, Session] = {}
         self._failed: dict[Path, Session] = {}
         self._logged: dict[Path, str] = {}
-        self._left: dict[Path, Session] = {}
+        self._left: set[Path] = set()
         self._writing: tuple[Path, Session] | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
@@ -77,17 +77,16 @@ class SessionWriter:
             writing = dict([self._writing]) if self._writing else {}
             return tuple({**writing, **self._failed, **self._waiting}.values())
 
-    def leave(self, session: Session) -> None:
-        """Let other programs write to a chat once all of it is on the disk; another one is open."""
-        path = self._store.path_of(session)
+    def leave(self, path: Path) -> None:
+        """Let other programs write to a chat's file once all is on the disk; another chat is open."""
         with self._changed:
-            self._left[path] = session
+            self._left.add(path)
             self._changed.notify_all()
 
-    def come_back(self, session: Session) -> None:
-        """Take `leave` back: the chat is open again."""
+    def come_back(self, path: Path) -> None:
+        """Take `leave` back: the chat is about to be open again."""
         with self._changed:
-            self._left.pop(self._store.path_of(session), None)
+            self._left.discard(path)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was submitted is on disk, for `timeout` seconds at most.
@@ -155,7 +154,8 @@ class SessionWriter:
     def _release_left(self) -> None:
         """Release the chats that were left and are on the disk; nothing can open one again meanwhile."""
         for path in [path for path in self._left if path not in self._waiting and path not in self._failed]:
-            self._store.release(self._left.pop(path))
+            self._left.discard(path)
+            self._store.release(path)
 
     def _save(self, path: Path, session: Session) -> bool:
         """Save one snapshot and tell of it; whatever goes wrong, the thread lives on."""

@@ -48,6 +48,8 @@ _CONTEXTS: Final = {
     "making": "Where it is told how a reply was made",
     "tokens": "Where tokens are inspected, beside those of the candidates",
     "token_text": "In the text of the tokens",
+    "unsaved": "Where chats cannot be saved, before the program ends",
+    "recovery": "Where a copy of a damaged chat is offered",
     "help": "In the help",
     "palette": "In the list of commands",
 }

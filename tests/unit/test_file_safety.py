@@ -124,7 +124,7 @@ class TestLocks:
         store.save(chat(), hold=True)
         assert other.open(chat().id).holder is not None
         store.save(chat(content="woof woof"), hold=True)
-        store.release(chat())
+        store.release(store.path_of(chat()))
         opened = other.open(chat().id)
         assert (opened.holder, opened.session.title) == (None, "woof woof")
 

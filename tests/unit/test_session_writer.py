@@ -224,7 +224,7 @@ class TestWhoMayWrite:
         writer.submit(chat("a"))
         assert writer.flush(PATIENCE)
         assert other.open("a").holder is not None
-        writer.leave(chat("a"))
+        writer.leave(held.folder / "a.toml")
         while other.open("a").holder is not None:
             time.sleep(0.001)
         other.release_all()
@@ -235,7 +235,7 @@ class TestWhoMayWrite:
         assert writer.flush(PATIENCE)
         held.error = SessionError("The disk is full.", "Make room.")
         writer.submit(chat("a", "more"))
-        writer.leave(chat("a"))
+        writer.leave(held.folder / "a.toml")
         assert not writer.flush(PATIENCE)
         assert other.open("a").holder is not None
         held.error = None
@@ -251,8 +251,8 @@ class TestWhoMayWrite:
         assert writer.flush(PATIENCE)
         held.error = SessionError("The disk is full.", "Make room.")
         writer.submit(chat("a", "more"))
-        writer.leave(chat("a"))
-        writer.come_back(chat("a"))
+        writer.leave(held.folder / "a.toml")
+        writer.come_back(held.folder / "a.toml")
         held.error = None
         assert writer.flush(PATIENCE)
         writer.submit(chat("b"))
