@@ -411,7 +411,8 @@ class SessionStore:
         try:
             if session.file is None:
                 self._prepare_folder()
-            with self._claimed(key, hold=hold):
+            # What is written once and is not there yet, nobody can have open.
+            with self._claimed(key, hold=hold) if hold or key.exists() else contextlib.nullcontext():
                 keep = partial(self._keep_what_would_be_lost, key, session.messages)
                 stamp = FileStamp.of(write_atomically(path, data, before_replacing=keep))
                 if hold:

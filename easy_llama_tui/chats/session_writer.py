@@ -5,12 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from easy_llama_tui.chats.session import Session, SessionError
 from easy_llama_tui.chats.session_store import TRY_AGAIN, SessionStore
 
-RETRY_SECONDS: Final = 2.0
+RETRY_SECONDS = 2.0
 """How long after a save that failed it is tried again."""
 
 _log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class SessionWriter:
         on_saved: Callable[[Session], object] | None = None,
         on_notice: Callable[[str], object] | None = None,
         *,
-        retry_seconds: float = RETRY_SECONDS,
+        retry_seconds: float | None = None,
     ) -> None:
         """Start the thread.
 
@@ -40,13 +39,13 @@ class SessionWriter:
             on_error: Told of each failed save, in the writer's thread; it must not wait for the UI thread.
             on_saved: Told of each snapshot that is on disk, under the same rules.
             on_notice: Told what the person should know of a save, under the same rules.
-            retry_seconds: How long after a save that failed it is tried again.
+            retry_seconds: How long after a save that failed it is tried again; else `RETRY_SECONDS`.
         """
         self._store = store
         self._on_error = on_error
         self._on_saved = on_saved
         self._on_notice = on_notice
-        self._retry_seconds = retry_seconds
+        self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
         self._changed = threading.Condition()
         self._waiting: dict[Path, Session] = {}
         self._failed: dict[Path, Session] = {}

@@ -256,7 +256,7 @@ class TestAtomicity:
         store.save(chat())
         [(mode, files)] = seen
         assert mode == 0o600
-        assert [name.startswith(".") for name in files] == [True, True]  # the lock's folder is one
+        assert [name.startswith(".") for name in files] == [True]
 
     def test_a_folder_that_cannot_be_synced_is_no_failure(self, store, monkeypatch):
         real = os.fsync
