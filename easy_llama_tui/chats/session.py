@@ -309,7 +309,7 @@ def _schema_of(top: Table) -> int:
     schema = top.values.get("schema")
     if type(schema) is int and schema > SCHEMA:
         raise DamagedSessionError(
-            f"{top.source} was saved by a newer version (schema {schema}; this version reads {SCHEMA}).",
+            f"{top.source}: it was saved by a newer version (schema {schema}; this version reads {SCHEMA}).",
             "Open it with that version; the file is left as it is.",
             spot=Spot(key="schema"),
         )
@@ -378,4 +378,4 @@ def _read_head(top: Table, messages: tuple[Message, ...]) -> str | None:
         return Conversation(messages, top.optional_text("head")).head
     except ConversationError as error:
         spot = Spot("messages", error.place + 1) if error.place is not None else Spot(key="head")
-        raise DamagedSessionError(f"{top.source} is damaged: {error}.", spot=spot) from None
+        raise DamagedSessionError(f"{top.source}: {error}.", spot=spot) from None

@@ -74,7 +74,7 @@ class Table:
 
     def error(self, what: str, key: str = "") -> SessionError:
         """Return the error that this table, in its file, `what`; `key` is the key that is wrong."""
-        where = f"{self.source}: {self.place}" if self.place else self.source
+        where = f"{self.source}: {self.place or 'it'}"
         return DamagedSessionError(f"{where} {what}.", spot=Spot(self.name, self.number, key))
 
     def text(self, key: str) -> str:
