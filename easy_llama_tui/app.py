@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.widget import AwaitMount
 
 from easy_llama_tui.chats.chat import Chat
@@ -28,12 +28,16 @@ from easy_llama_tui.preferences.themes import (
 from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
+from easy_llama_tui.suspension import Suspension
 
 if TYPE_CHECKING:
     from easy_llama_tui.chats.session_store import SessionStore
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
+
+_GARBAGE = 10_000
+"""How many more objects there are when garbage is looked for."""
 
 _SIXTEEN_COLOURS_THEME = "high-contrast-dark"
 """What stays readable where the terminal has sixteen colours, unless another was chosen."""
@@ -64,6 +68,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.keys = settings.config.keys
         """The keys in force, which the widgets name."""
         self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
+        self._suspension = Suspension(self, self.chat_screen.save_now)
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
 
@@ -112,6 +117,15 @@ class EzllamaApp(App[None], inherit_bindings=False):
         if self.screen_stack:
             super().refresh_css(animate=animate)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return what speaks to the terminal: where Textual would take its own for Unix, ours."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from easy_llama_tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
     def get_default_screen(self) -> ChatScreen:
         """Return the chat: there is no other screen below it."""
         return self.chat_screen
@@ -132,11 +146,19 @@ class EzllamaApp(App[None], inherit_bindings=False):
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), self._on_signal)
+        if not self.is_headless:
+            self._suspension.install()
 
     def _settle(self) -> None:
         """Do what the first picture need not wait for."""
+        from easy_llama_tui.leaving import UnheldThreads
+
+        asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
             gc.freeze()
+            # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
+            # objects, as Python does, was a tenth of what it costs to show a reply as it is written.
+            gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
             gc.enable()
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())
@@ -155,8 +177,18 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self._read_more_themes()
         self.push_screen(ThemeScreen())
 
+    def action_suspend_process(self) -> None:
+        """Stop for now, and give the terminal to the shell."""
+        if not self._suspension.suspend():
+            self.notify("There is no shell to go back to here.", markup=False)
+
+    def terminal_gone(self) -> None:
+        """Save and leave: there is nobody to show anything to."""
+        self._on_signal()
+
     async def action_quit(self) -> None:
         """Save and leave; where something cannot be saved, ask first."""
+        await self.chat_screen.all_typed()
         if self.chat_screen.saving.may_leave(self._leave):
             self._leave()
 
@@ -166,6 +198,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.exit()
 
     async def _leave_without_asking(self) -> None:
+        await self.chat_screen.all_typed()
         self._leave()
 
     @on(ChatScreen.ModelUsed)
@@ -197,8 +230,8 @@ class EzllamaApp(App[None], inherit_bindings=False):
         )
 
     def _on_signal(self) -> None:
+        from easy_llama_tui.leaving import end_within
+
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
-        timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
+        end_within(HANG_SECONDS, 1)
         self.run_worker(self._leave_without_asking())

@@ -31,6 +31,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="with --resume: where the chat's file is damaged, open a copy of what can be read",
     )
     parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="measure how fast the model reads and writes, beside llama.cpp alone, and end",
+    )
+    parser.add_argument(
         "--print-config",
         action="store_true",
         help="print a configuration file that documents every setting, and end",

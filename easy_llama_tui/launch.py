@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easy_llama import samplers
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem
 from easy_llama.model_file import read_summary
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui import locations
@@ -127,6 +128,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
     # Fails here, with the terminal untouched, where the file is missing or no model.
     model = ModelReference(str(path), read_summary(path).display_name) if path else ModelReference("", "")
     wished = config.model
+    cache_type_v = _cache_type_v(arguments, config, notices)
     return Launch(
         options=LoadOptions(
             path=path,
@@ -135,6 +137,9 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
             offload_kqv=wished.offload_kqv,
             flash_attn=wished.flash_attn,
             n_threads=wished.threads,
+            n_batch=wished.n_batch,
+            cache_type_k=wished.cache_type_k,
+            cache_type_v=cache_type_v,
         )
         if path
         else None,
@@ -294,6 +299,19 @@ def _preset_name(
     file = locations.config_file()
     notices.append(str(unknown_choice(file, "chat.sampler", wanted, around.presets, _DEFAULT_PRESET)))
     return _DEFAULT_PRESET
+
+
+def _cache_type_v(arguments: argparse.Namespace, config: Config, notices: list[str]) -> str:
+    """Return what the values of the KV cache are kept in, if that goes with the other settings."""
+    wished = config.model
+    problem = cache_type_problem(wished.cache_type_k, wished.cache_type_v, wished.flash_attn)
+    if not problem:
+        return wished.cache_type_v
+    if arguments.cache_type_v is not None:
+        raise LaunchError(f"--cache-type-v: {problem}")
+    file = locations.config_file().name
+    notices.append(f"{file}: [model] {problem}. This time they are in {DEFAULT_CACHE_TYPE}.")
+    return DEFAULT_CACHE_TYPE
 
 
 def _seed(wanted: int | None) -> int | None:

@@ -23,6 +23,11 @@ def sessions_folder() -> "Path":
     return _folders().user_data_path / "sessions"
 
 
+def drafts_folder() -> "Path":
+    """Return the folder that holds what was written and not sent."""
+    return _folders().user_data_path / "drafts"
+
+
 def log_file() -> "Path":
     """Return the file that log lines go to."""
     return _folders().user_log_path / f"{APP_NAME}.log"

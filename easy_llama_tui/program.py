@@ -12,6 +12,8 @@ from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.chats.session_table import SessionError
 from easy_llama_tui.launch import Launch, LaunchError, Surroundings, look_around, open_chat, prepare
 from easy_llama_tui.log import log_to
+from easy_llama_tui.native_errors import native_errors_logged
+from easy_llama_tui.note import Note
 from easy_llama_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 _SHOWN_PROBLEMS = 5
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for, and return the exit code; see `main`."""
+def run(argv: Sequence[str] | None, note: Note) -> int:
+    """Do what the command line asks for, and return the exit code; see `main`.
+
+    Args:
+        argv: the command line; None is that of this process.
+        note: keeps what is to be said should the program die.
+    """
     arguments = build_parser().parse_args(argv)
     if arguments.print_config:
         return _print_config()
@@ -34,6 +41,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         chat = open_chat(launch, arguments, around)
     except (EasyLlamaError, LaunchError, SessionError) as error:
         return _refuse(str(error))
+    if arguments.bench:
+        return _measure(launch)
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         return _refuse('this needs a terminal; for one reply in a pipe: python -m easy_llama MODEL -p "…"')
     log_file = locations.log_file()
@@ -41,9 +50,13 @@ def run(argv: Sequence[str] | None = None) -> int:
 
     # Not sooner: what is refused, or only printed, needs no screen.
     from easy_llama_tui.app import EzllamaApp
+    from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
 
-    app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around))
-    app.run(mouse=around.config.appearance.mouse)
+    with native_errors_logged(log_file, note):
+        app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around, note))
+        note.take_screen()
+        app.run(mouse=around.config.appearance.mouse)
+        note.give_screen_back()
     for words in app.chat_screen.saving.parting_words:
         _say(words)
     if app.failure:
@@ -55,6 +68,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         # llama.cpp still computes, and would crash when its memory is freed under it.
         sys.stderr.flush()
         os._exit(code)
+    end_within(LEAVE_SECONDS, code)
     return code
 
 
@@ -73,7 +87,7 @@ def _engine(catalog: "FormatCatalog") -> "ChatEngine":
     return LocalEngine(catalog)
 
 
-def _settings(launch: Launch, around: Surroundings) -> Settings:
+def _settings(launch: Launch, around: Surroundings, note: Note) -> Settings:
     problems = _as_one_notice(around.problems)
     return Settings(
         config=around.config,
@@ -84,12 +98,14 @@ def _settings(launch: Launch, around: Surroundings) -> Settings:
         presets_folder=locations.presets_folder(),
         state_file=locations.state_file(),
         history_file=locations.history_file(),
+        drafts_folder=locations.drafts_folder(),
         index_file=locations.index_file(),
         candidates_count=around.config.candidates.count,
         panel=around.remembered.panel,
         recent_models=around.remembered.recent_models,
         is_first_run=not around.remembered.hint_seen,
         notices=(*problems, *launch.notices),
+        tell_chat=note.open_chat,
     )
 
 
@@ -107,6 +123,14 @@ def _print_config() -> int:
 
     print(default_config_text(), end="")
     return 0
+
+
+def _measure(launch: Launch) -> int:
+    from easy_llama_tui.bench import run_bench
+
+    for notice in launch.notices:
+        _refuse(notice)
+    return _refuse("there is no model to measure") if launch.options is None else run_bench(launch.options)
 
 
 def _refuse(reason: str) -> int:

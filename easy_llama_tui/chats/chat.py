@@ -83,6 +83,18 @@ class Chat:
         return self._id
 
     @property
+    def resumed_by(self) -> str:
+        """What `--resume` takes: its id, or its file where that lies elsewhere; "" where it is not saved."""
+        if not self.was_saved:
+            return ""
+        return self._id if self._file is None else str(self._file)
+
+    @property
+    def place(self) -> str:
+        """What tells it from all other chats: its id, or the path of its file outside the folder of chats."""
+        return str(self._file or self._id)
+
+    @property
     def has_messages(self) -> bool:
         """Whether there is anything to save: a system message alone is not."""
         return any(message.role != "system" for message in self.conversation.messages)

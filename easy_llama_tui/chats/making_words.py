@@ -81,6 +81,8 @@ def _facts(making: Making) -> list[tuple[str, str]]:
         ("threads", UNKNOWN if recipe.threads is None else str(recipe.threads)),
         ("layers on the GPU", _layers(recipe.gpu_layers)),
         ("Flash Attention", "on" if recipe.flash_attn else "off"),
+        ("KV cache", f"keys in {recipe.cache_type_k}, values in {recipe.cache_type_v}"),
+        ("read at once", UNKNOWN if recipe.batch is None else f"{recipe.batch:,} tokens"),
         ("sampler preset", recipe.preset),
     ]
     facts += [
@@ -151,12 +153,18 @@ def _differences(then: Recipe, now: Recipe | None) -> list[str]:
         ("threads", then.threads, now.threads),
         ("layers on the GPU", then.gpu_layers, now.gpu_layers),
         ("Flash Attention", then.flash_attn, now.flash_attn),
+        ("KV cache", _cache_types(then), _cache_types(now)),
+        ("tokens read at once", then.batch, now.batch),
         ("context length", then.context_length, now.context_length),
     )
     changed = [name for name, before, after in pairs if before is not None and before != after]
     if not changed:
         return []
     return [f"The model is loaded in another way now ({', '.join(changed)}), which may change a word."]
+
+
+def _cache_types(recipe: Recipe) -> tuple[str, str]:
+    return recipe.cache_type_k, recipe.cache_type_v
 
 
 def _messages(count: int) -> str:

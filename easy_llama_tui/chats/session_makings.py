@@ -11,6 +11,7 @@ from typing import Final
 
 import tomli_w
 
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.sampler_values import settings_from_values, values_of
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama_tui.chats.making import Making, Recipe
@@ -61,11 +62,14 @@ def _recipe_block(recipe: Recipe) -> str:
         "format": recipe.format,
         "preset": recipe.preset,
     }
-    for name in ("context_length", "threads", "gpu_layers"):
+    for name in ("context_length", "threads", "gpu_layers", "batch"):
         if (number := getattr(recipe, name)) is not None:
             values[name] = number
     if recipe.flash_attn:
         values["flash_attn"] = True
+    for name in ("cache_type_k", "cache_type_v"):
+        if (cache_type := getattr(recipe, name)) != DEFAULT_CACHE_TYPE:
+            values[name] = cache_type
     settings = tomli_w.dumps(_all_values(recipe.sampler))
     return f"\n[[recipes]]\n{tomli_w.dumps(values)}\n[recipes.sampler]\n{settings}"
 
@@ -145,6 +149,9 @@ def _read_recipe(table: Table) -> Recipe:
         threads=table.optional_number("threads"),
         gpu_layers=table.optional_number("gpu_layers", least=-1),
         flash_attn=table.flag("flash_attn", default=False),
+        batch=table.optional_number("batch"),
+        cache_type_k=table.optional_text("cache_type_k") or DEFAULT_CACHE_TYPE,
+        cache_type_v=table.optional_text("cache_type_v") or DEFAULT_CACHE_TYPE,
     )
 
 

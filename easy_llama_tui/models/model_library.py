@@ -150,6 +150,11 @@ def _used_model(path: Path, seen: set[object]) -> Iterator[ModelFile]:
     yield from _models_of(paths, name, str(path.parent), Source.USED, n_parts, seen)
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a model's file, of a split model those of all its parts that are there."""
+    return sum(model.size_bytes for model in _used_model(path.absolute(), set()))
+
+
 def _split(file_name: str) -> tuple[str, int, int]:
     """Return a file's name without its ending and part, which part it is, and of how many."""
     parsed = split_file_name(file_name)

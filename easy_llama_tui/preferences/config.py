@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from easy_llama.cache_types import CACHE_TYPES, DEFAULT_CACHE_TYPE
 from easy_llama_tui.preferences.config_values import (
     Choice,
     FilePath,
@@ -71,6 +72,24 @@ class ModelConfig:
         Whole(1, automatic=True, zero_is_automatic=True),
         "Threads that compute. Automatic: as many as the machine has use for.",
         "threads",
+    )
+    n_batch: int | None = _setting(
+        None,
+        Whole(1, automatic=True, zero_is_automatic=True),
+        "At most how many tokens of a prompt are computed at once. Automatic: 512.",
+        "n_batch",
+    )
+    cache_type_k: str = _setting(
+        DEFAULT_CACHE_TYPE,
+        Choice(CACHE_TYPES),
+        "What the keys of the KV cache are kept in; q8_0 takes about half the memory of f16.",
+        "cache_type_k",
+    )
+    cache_type_v: str = _setting(
+        DEFAULT_CACHE_TYPE,
+        Choice(CACHE_TYPES),
+        "What its values are kept in; all but f32 and f16 need flash_attn.",
+        "cache_type_v",
     )
 
 

@@ -53,6 +53,7 @@ _MAX_KEYS_LENGTH: Final = 100
 
 APP_KEYS = (
     Key("commands", "ctrl+p", "Ctrl+P", "command_palette", "Show the list of commands", priority=True),
+    Key("suspend", "", "", "app.suspend_process", "Go back to the shell; fg goes on", typed="/suspend"),
     Key("quit", "ctrl+q", "Ctrl+Q", "quit", "Save and quit", priority=True, typed="/quit"),
 )
 """What the app can do, whatever screen is open."""
@@ -242,6 +243,9 @@ class KeyBindings:
 
     making: tuple[Key, ...] = panel_keys.MAKING_KEYS
     """Work where it is told how a reply was made."""
+
+    memory: tuple[Key, ...] = panel_keys.MEMORY_KEYS
+    """Work where a model may not fit the memory."""
 
     tokens: tuple[Key, ...] = panel_keys.TOKEN_KEYS
     """Work where tokens are inspected."""

@@ -138,6 +138,9 @@ MAKING_KEYS = (
 )
 """What can be done where it is told how a reply was made."""
 
+MEMORY_KEYS = (_key("memory-close", "escape,ctrl+c", "close", "Do not load the model"),)
+"""What can be done where a model may not fit the memory, beside choosing a row."""
+
 TOKEN_KEYS = (
     _key("tokens-left", "left,h", "step(-1)", "Go to the token before"),
     _key("tokens-right", "right,l", "step(1)", "Go to the token after"),
@@ -195,6 +198,7 @@ WAYS_OUT: Final = (
     "recovery-close",
     "tree-close",
     "making-close",
+    "memory-close",
     "tokens-back",
 )
 """What closes a screen, and so must have a key."""
@@ -208,7 +212,7 @@ BESIDE: Final = {
 OVER: Final = {
     **{"models": ("pick",), "chats": ("pick",), "chat_rows": ("pick", "chats")},
     **{"tree": ("rows",), "making": (), "tokens": ("rows", "candidates"), "token_text": ("tokens",)},
-    **{"pick": (), "edit": (), "export": (), "name": (), "help": (), "palette": ()},
+    **{"memory": ("rows",), "pick": (), "edit": (), "export": (), "name": (), "help": (), "palette": ()},
     **{"unsaved": (), "recovery": ()},
 }
 """The screens over the chat, in which its keys do nothing, with those whose keys work at the same time."""

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
+from easy_llama.errors import EasyLlamaError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+    from easy_llama.events import CancelFlag, Distribution, Event, LeftOut, LiveSettings
     from easy_llama.prompt import Piece, Turn
     from easy_llama.samplers import SamplerSettings
     from easy_llama.scores import OnRead, Score, ScoreRequest
+    from easy_llama_tui.models.memory_check import MemoryDoubt
 
 OnProgress = Callable[[float], bool]
 """Is told the share of the model that is loaded, 0 to 1; returns whether to go on."""
@@ -32,6 +36,19 @@ class LoadOptions:
     offload_kqv: bool = True
     flash_attn: bool = False
     n_threads: int | None = None
+    n_batch: int | None = None
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    in_spite_of_memory: bool = False
+    """Load it also where it may not fit the memory."""
+
+
+class MemoryDoubtError(EasyLlamaError):
+    """A model may not fit the memory, and was not loaded."""
+
+    def __init__(self, doubt: MemoryDoubt) -> None:
+        super().__init__("The model may not fit the memory that is free.")
+        self.doubt = doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,14 @@ class LoadedModel:
     """How many layers are on a GPU, -1 for all, where that is known."""
 
     flash_attn: bool = False
+    n_batch: int | None = None
+    """At most how many tokens of a prompt are computed at once, where that is known."""
+
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    """What the keys of the KV cache are kept in."""
+
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    """What its values are kept in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,10 @@ class RenderedPrompt:
 
     opening_pieces: int = 0
     """How many of the last pieces are what the reply begins with already."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    """The turns that were left out, as the context does not hold them: by that, what follows them in the KV
+    cache can be slid in their place."""
 
 
 class ChatEngine(Protocol):
@@ -86,7 +115,9 @@ class ChatEngine(Protocol):
         """Load a model in place of the one that is loaded.
 
         Raises:
-            EasyLlamaError: it cannot be loaded, or `on_progress` returned False. No model is loaded then.
+            MemoryDoubtError: it may not fit the memory, and the options do not say to load it nevertheless.
+            EasyLlamaError: it cannot be loaded, or `on_progress` returned False.
+                In all these cases no model is loaded.
         """
         ...
 

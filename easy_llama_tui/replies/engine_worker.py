@@ -10,11 +10,14 @@ from textual.message import Message
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
 from easy_llama.scores import ScoreRequest
-from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
+from easy_llama_tui.replies.engine import ChatEngine, LoadOptions, MemoryDoubtError
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
-from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
+from easy_llama_tui.replies.messages import Inspected, LoadDoubted, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
+
+_PROGRESS_STEP = 0.01
+"""Least share of a model that is loaded between two messages about it: llama.cpp tells of each tensor."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,9 @@ class EngineWorker:
         self._wanted: tuple[InspectionRequest, CancelFlag] | None = None
         self._wanting = threading.Lock()
         self._loading = threading.Event()
+        """Ends the loading that was begun last."""
+        self._is_loading = False
+        self._ending_loading = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -47,13 +53,29 @@ class EngineWorker:
         self._end_replies()
         self._looking.cancel()
         self.stop_scoring()
-        self._loading.set()
-        stop = self._loading = threading.Event()
+        stop = self._loading_instead()
+        self._is_loading = True
         self._jobs.put(lambda: self._load(options, stop))
 
-    def stop_loading(self) -> None:
-        """Ask the loading that was begun last to end; it fails then."""
+    def stop_loading(self) -> bool:
+        """End the loading that was begun last: nothing more is heard of it, and no model is loaded then.
+
+        Returns:
+            Whether it had not ended yet.
+        """
+        with self._ending_loading:
+            if self._is_loading:
+                self._loading_instead()
+                self._is_loading = False
+                self._jobs.put(self._engine.close)
+                return True
+        return False
+
+    def _loading_instead(self) -> threading.Event:
+        """Have the loading that was begun last end unheard, and return what will end the next one."""
         self._loading.set()
+        self._loading = threading.Event()
+        return self._loading
 
     def reply(self, request_id: int, request: ReplyRequest, live: LiveSettings) -> None:
         """Begin a reply, once the model is loaded and earlier jobs are done."""
@@ -121,24 +143,36 @@ class EngineWorker:
         self._engine.close()
 
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
+        told = 0.0
+
         def on_progress(share: float) -> bool:
-            post(LoadProgress(share))
-            return not (stop.is_set() or self._closing.is_set())
+            nonlocal told
+            goes_on = not (stop.is_set() or self._closing.is_set())
+            if goes_on and share - told >= _PROGRESS_STEP:
+                told = share
+                self._post(LoadProgress(share))
+            return goes_on
 
-        def post(message: Message) -> None:
-            # Once another model is asked for, nobody waits for this one.
-            if stop is self._loading:
-                self._post(message)
+        def end(message: Message) -> None:
+            with self._ending_loading:
+                # Once it was stopped, or another model is asked for, nobody waits for this one.
+                if not stop.is_set():
+                    self._is_loading = False
+                    self._post(message)
 
+        if stop.is_set():
+            return
         try:
             model = self._engine.load(options, on_progress)
+        except MemoryDoubtError as error:
+            end(LoadDoubted(error.doubt))
         except (EasyLlamaError, ValueError) as error:
-            post(ModelFailed(str(error)))
+            end(ModelFailed(str(error)))
         except Exception as error:
             _log.exception("loading the model failed")
-            post(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
+            end(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
         else:
-            post(ModelReady(model))
+            end(ModelReady(model))
 
     def _inspect(self) -> None:
         with self._wanting:

@@ -34,7 +34,7 @@ from easy_llama_tui.replies.messages import (
 )
 from easy_llama_tui.text.reasoning import prompt_opens_reasoning
 
-BATCH_SECONDS = 0.045
+BATCH_SECONDS = 0.05
 """Text is sent to the screen at most this often: often enough to flow, seldom enough to cost little."""
 
 Post = Callable[[Message], object]

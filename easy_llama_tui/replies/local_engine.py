@@ -7,15 +7,25 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
-from easy_llama.errors import ContextScalingWarning, ModelUnloadedException
+from easy_llama.cache_types import bytes_of
+from easy_llama.errors import ContextScalingWarning, ModelLoadError, ModelUnloadedException
 from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
 from easy_llama.gguf import open_gguf
-from easy_llama.loading import fitting_context_length, kv_cache_bytes, plan_loading
+from easy_llama.loading import kv_cache_bytes, plan_loading
 from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.models.memory_check import choose_context
+from easy_llama_tui.models.model_library import size_of
+from easy_llama_tui.replies.engine import (
+    OWN_FORMAT,
+    LoadedModel,
+    LoadOptions,
+    MemoryDoubtError,
+    OnProgress,
+    RenderedPrompt,
+)
 from easy_llama_tui.replies.format_catalog import FormatCatalog
 
 if TYPE_CHECKING:
@@ -45,10 +55,10 @@ class LocalEngine:
         with open_gguf(options.path) as header:
             header.check_complete()
         self.close()
-        context_length, notices = _choose_context_length(options)
 
         from easy_llama.model import Model, supports_gpu_offload
 
+        notices = []
         n_gpu_layers = options.n_gpu_layers
         if n_gpu_layers is None:
             n_gpu_layers = -1 if supports_gpu_offload() else 0
@@ -56,6 +66,11 @@ class LocalEngine:
                 notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
         elif n_gpu_layers and not supports_gpu_offload():
             notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
+        is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
+        context_length, notice = _choose_context_length(options, is_on_gpu=is_on_gpu)
+        notices += [notice] if notice else []
+        if not on_progress(0.0):
+            raise ModelLoadError(f"{options.path}: loading was stopped")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ContextScalingWarning)
             model = Model(
@@ -65,6 +80,9 @@ class LocalEngine:
                 offload_kqv=options.offload_kqv,
                 flash_attn=options.flash_attn,
                 n_threads=options.n_threads,
+                n_batch=options.n_batch,
+                cache_type_k=options.cache_type_k,
+                cache_type_v=options.cache_type_v,
                 on_progress=on_progress,
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
@@ -79,7 +97,9 @@ class LocalEngine:
             notices.append(detected.notice)
         label = "chat template" if detected.name == OWN_FORMAT else detected.name
         with open_gguf(options.path) as header:
-            cache_bytes = kv_cache_bytes(header.metadata, model.context_length)
+            cache_bytes = kv_cache_bytes(
+                header.metadata, model.context_length, **_cache_number_bytes(options)
+            )
             n_threads = plan_loading(header.metadata, n_threads=options.n_threads).n_threads
         return LoadedModel(
             model.context_length,
@@ -89,6 +109,9 @@ class LocalEngine:
             n_threads=n_threads,
             n_gpu_layers=model.n_gpu_layers,
             flash_attn=model.flash_attn,
+            n_batch=int(model.llama.n_batch),
+            cache_type_k=options.cache_type_k,
+            cache_type_v=options.cache_type_v,
         )
 
     def render(
@@ -145,13 +168,13 @@ class LocalEngine:
     ) -> Iterator[Event]:
         """Generate the bot's next message."""
         stops = formats.stops_of(self._format(format_name))
-        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start)
+        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out)
 
     def next_tokens(
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
     ) -> Distribution | None:
         """Return what could come after a prompt; None where that was cancelled."""
-        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel)
+        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel, prompt.left_out)
 
     def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
         """Return how likely each token of a text is; None where that was cancelled."""
@@ -240,22 +263,40 @@ def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> I
         yield "User and bot do not take turns, which most models were trained on."
 
 
-def _choose_context_length(options: LoadOptions) -> tuple[int | None, list[str]]:
-    """Return the context length to load with, and what to say about it."""
-    if options.context_length is not None:
-        return options.context_length, []
-    memory = free_memory()
+def _choose_context_length(options: LoadOptions, *, is_on_gpu: bool) -> tuple[int | None, str]:
+    """Return the context length to load with, None for the model's own, and what to say about it.
+
+    Raises:
+        MemoryDoubtError: with that the model may not fit the memory.
+    """
+    wished, memory = options.context_length, free_memory()
     if memory is None:
-        return None, []
+        return wished, ""
     with open_gguf(options.path) as header:
-        native = plan_loading(header.metadata).native_context_length
-        fitting = fitting_context_length(header.metadata, memory)
-    if fitting == native:
-        return None, []
-    return fitting, [
-        f"The context is {fitting:,} tokens, not the model's {native:,}, to leave memory free; "
+        # Nobody tells how much memory a GPU has, and which share of the model goes there.
+        weights_bytes = 0 if is_on_gpu else size_of(options.path)
+        choice = choose_context(
+            header.metadata,
+            weights_bytes,
+            memory,
+            wished=wished,
+            flash_attn=options.flash_attn,
+            **_cache_number_bytes(options),
+        )
+    if choice.doubt is not None and not is_on_gpu and not options.in_spite_of_memory:
+        raise MemoryDoubtError(choice.doubt)
+    native = choice.native_context_length
+    if wished is not None or choice.context_length == native:
+        return wished, ""
+    return choice.context_length, (
+        f"The context is {choice.context_length:,} tokens, not the model's {native:,}, to leave memory free; "
         f"--context-length {native} loads all of it."
-    ]
+    )
+
+
+def _cache_number_bytes(options: LoadOptions) -> dict[str, float]:
+    """Return how large the numbers in the KV cache are, as `easy_llama.loading` takes it."""
+    return {"bytes_per_k": bytes_of(options.cache_type_k), "bytes_per_v": bytes_of(options.cache_type_v)}
 
 
 def _listed(names: Sequence[str]) -> str:

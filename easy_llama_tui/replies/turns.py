@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from easy_llama_tui.replies.engine_worker import EngineWorker
     from easy_llama_tui.replies.messages import ReplyEnded
 
-CANDIDATES_SECONDS = 0.12
+CANDIDATES_SECONDS = 0.2
 """The least time between two looks at the candidates of a reply that is being written."""
 
 
@@ -106,6 +106,18 @@ class Turns:
         self.figures = Figures()
         self.state = ChatState.LOADING
         self._worker().load(options)
+
+    def stop_loading(self) -> bool:
+        """Stop loading; return whether there was a model that had not come yet."""
+        if self.state is not ChatState.LOADING or not self._worker().stop_loading():
+            return False
+        self.failed()
+        return True
+
+    def hold(self) -> None:
+        """Have the reply wait until it is asked for again: the engine has no model for it, and refuses it."""
+        if self.running is not None:
+            self.running = replace(self.running, request_id=0)
 
     def loaded(self, model: LoadedModel) -> None:
         """Note that the model is there."""
@@ -247,4 +259,7 @@ def _with_loading(recipe: Recipe, model: LoadedModel) -> Recipe:
         threads=model.n_threads,
         gpu_layers=model.n_gpu_layers,
         flash_attn=model.flash_attn,
+        batch=model.n_batch,
+        cache_type_k=model.cache_type_k,
+        cache_type_v=model.cache_type_v,
     )

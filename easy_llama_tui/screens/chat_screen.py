@@ -1,6 +1,7 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.screens.draft_desk import DraftDesk
+from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
@@ -55,7 +58,10 @@ if TYPE_CHECKING:
     from easy_llama_tui.widgets.format_panel import FormatPanel
     from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
-AUTOSAVE_SECONDS = 2.0
+AUTOSAVE_SECONDS = 1.5
+"""Less than the two seconds of a reply that may be lost: what is saved must also be written."""
+TYPING_SECONDS = 0.5
+"""How long leaving waits for keys that were pressed before."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
@@ -107,10 +113,12 @@ class ChatScreen(Screen[None]):
             settings: what the app was started with.
         """
         super().__init__()
+        self._compositor = FrontFirstCompositor()
         self.chat = chat
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
         self.replies = ReplyDesk(self, self.turns)
+        self.drafts = DraftDesk(self)
         self._make_engine = make_engine
         self._make_store = make_store
         # Looked up for each piece of text that is written.
@@ -208,6 +216,7 @@ class ChatScreen(Screen[None]):
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
         self.chat_log.reasoning_key = self._keys["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
+        self.drafts.open_chat()
         self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
@@ -226,7 +235,7 @@ class ChatScreen(Screen[None]):
         for part in ("engine", "worker", "switch"):
             getattr(self, part)
             await asyncio.sleep(0)
-        self.switch.load_model(options)
+        self.switch.load_first_model(options)
 
     # What the person writes
 
@@ -253,8 +262,13 @@ class ChatScreen(Screen[None]):
             self.prompt.remember(message.text)
             self.replies.ask(message.text)
 
+    @on(PromptInput.Changed, "#prompt")
+    def _on_prompt_changed(self) -> None:
+        self.drafts.changed()
+
     @on(PromptInput.ModeChanged)
     def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
+        self.drafts.changed()
         self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
         self.show_placeholder()
 
@@ -298,7 +312,8 @@ class ChatScreen(Screen[None]):
         if self.turns.running is not None:
             self._give_back(message, self.settings.config.keys.said(BUSY))
             return
-        self.chat.conversation.add("system", message.text)
+        system = self.chat.conversation.add("system", message.text)
+        self.drafts.sent(system.id, message.text, "system")
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
         self.show_path()
         self.chat_changed()
@@ -306,12 +321,14 @@ class ChatScreen(Screen[None]):
     # What the keys do
 
     def action_stop(self) -> None:
-        """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        """Stop reading or writing; the text so far stays. Else go back to the prompt, or stop loading."""
         self.turns.afterwards = None
-        if self.turns.running is None:
-            self.prompt.focus()
-        else:
+        if self.turns.running is not None:
             self.replies.stop()
+        elif self.turns.state is ChatState.LOADING and self.prompt.has_focus:
+            self.switch.stop_loading()
+        else:
+            self.prompt.focus()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
@@ -346,7 +363,8 @@ class ChatScreen(Screen[None]):
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        self.switch.new_chat()
+        # Behind the keys that are on their way to the prompt: they were typed in this chat.
+        self.prompt.call_later(self.switch.new_chat)
 
     def action_chats(self) -> None:
         """Show all chats."""
@@ -406,14 +424,16 @@ class ChatScreen(Screen[None]):
         self.app.action_change_theme()
 
     def action_interrupt(self) -> None:
-        """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
+        """Do what Ctrl+C means now: copy, stop (loading too), clear, or quit when pressed twice."""
         if self.prompt.selected_text:
             self._copy(self.prompt.selected_text)
         elif (selected := self.get_selected_text()) is not None:
             self._copy(selected)
             self.clear_selection()
-        elif self.turns.running is not None:
+        elif self.turns.running is not None and self.turns.state is not ChatState.STOPPING:
             self.action_stop()
+        elif self.turns.state is ChatState.LOADING:
+            self.switch.stop_loading()
         elif self.prompt.text:
             self.prompt.clear()
         elif time.monotonic() < self._quit_armed:
@@ -436,11 +456,19 @@ class ChatScreen(Screen[None]):
         """Save and leave."""
         await self.app.action_quit()
 
+    async def all_typed(self) -> None:
+        """Wait a moment for keys that are on their way to the prompt."""
+        typed = asyncio.Event()
+        if self.is_mounted and self.prompt.call_later(typed.set):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(typed.wait(), TYPING_SECONDS)
+
     def leave(self) -> bool:
         """End what runs, save, and free the model; return whether all of it was done in time."""
         if self._left is not None:
             return self._left
         saved = self.saving.close()
+        saved = self.drafts.close() and saved
         self._left = self.worker.close() and saved
         return self._left
 
@@ -536,6 +564,9 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
+    def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
+        self.switch.ask_about_memory(message.doubt)
+
     def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)
@@ -605,7 +636,15 @@ class ChatScreen(Screen[None]):
         self.replies.has_unsaved_text = False
         if self.chat.is_worth_saving and not self.chat.held_by:
             self.chat.was_saved = True
+            self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
+
+    def save_now(self) -> None:
+        """Save the chat and what is written, and wait a moment until that is on disk."""
+        self.save()
+        if self.chat.was_saved:
+            self.writer.flush(timeout=1.0)
+        self.drafts.save_now()
 
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:
@@ -615,6 +654,7 @@ class ChatScreen(Screen[None]):
 
     def show_chat(self) -> None:
         """Show another chat."""
+        self.settings.tell_chat(self.chat.resumed_by)
         self.show_path()
         self.show_title()
         self.show_state()
@@ -690,6 +730,8 @@ class ChatScreen(Screen[None]):
 
     def show_state(self) -> None:
         """Show what goes on, and the keys that matter now."""
+        # Each blink would draw the whole prompt again beside the reply.
+        self.prompt.cursor_blink = self.turns.running is None
         self.status_bar.activity = activity(
             self.turns.state,
             self.turns.figures,
@@ -724,6 +766,8 @@ class ChatScreen(Screen[None]):
             return (*hints, (keys["stop"].hint, "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
+        if self.turns.state is ChatState.LOADING:
+            return ((keys["stop"].hint, "stop loading"),)
         if self.turns.state is ChatState.NO_MODEL:
             return ((keys["model"].hint, "model"),)
         path = self.chat.conversation.path()
@@ -736,6 +780,17 @@ class ChatScreen(Screen[None]):
             return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
         return (reroll,)
 
+    def _ending(self, message: Message) -> str:
+        """Return what is said below a message on how it came to its end."""
+        return ending(
+            message,
+            self.replies.errors.get(message.id),
+            is_last=message.id == self.chat.conversation.head,
+            to_continue=self._keys["continue"].hint,
+            to_reroll=self._keys["reroll"].hint,
+            has_room=self.turns.has_room,
+        )
+
     def entry(self, message: Message) -> ChatEntry:
         """Return how a message is shown."""
         conversation = self.chat.conversation
@@ -744,21 +799,13 @@ class ChatScreen(Screen[None]):
         streaming = running is not None and running.reply_id == message.id
         writer = self.chat.model.name if streaming else message.author
         names = {"user": "You", "system": "System", "bot": writer or "Bot"}
-        to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
-        note = ending(
-            message,
-            self.replies.errors.get(message.id),
-            is_last=message.id == conversation.head,
-            to_continue=to_continue,
-            to_reroll=to_reroll,
-            has_room=self.turns.has_room,
-        )
+        note = "" if streaming else self._ending(message)
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note="" if streaming else note,
+            note=note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
             outside=message.id in self.turns.window.outside,

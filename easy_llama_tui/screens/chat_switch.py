@@ -16,7 +16,9 @@ from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.wording import ChatState
 
 if TYPE_CHECKING:
+    from easy_llama_tui.models.memory_check import MemoryDoubt
     from easy_llama_tui.screens.chat_screen import ChatScreen
+    from easy_llama_tui.screens.memory_screen import LoadingWay
 
 
 class ChatSwitch:
@@ -31,6 +33,56 @@ class ChatSwitch:
 
     # Models
 
+    def load_first_model(self, options: LoadOptions) -> None:
+        """Load the model to begin with, unless the person was quicker and wants another or none."""
+        if self._is_first_load:
+            self.load_model(options)
+
+    def stop_loading(self) -> None:
+        """Load no model after all; the one that was there before comes back."""
+        screen = self._screen
+        # Before it was begun there is nothing to stop; and it may have come at this very moment.
+        if self._options is not None and not screen.turns.stop_loading():
+            return
+        self._give_up_loading()
+
+    def ask_about_memory(self, doubt: "MemoryDoubt") -> None:
+        """Ask what to do about a model that may not fit the memory."""
+        from easy_llama_tui.screens.memory_screen import MemoryScreen
+
+        screen = self._screen
+        options = self._options
+        assert options is not None
+        screen.turns.hold()
+
+        def go_on(answer: "LoadingWay | None") -> None:
+            if self._options is not options:
+                return  # another model was chosen meanwhile
+            if answer is None:
+                if screen.turns.running is not None:
+                    screen.replies.stop()
+                self._give_up_loading()
+                return
+            length = doubt.shorter_context if answer == "shorter" else options.context_length
+            self.load_model(replace(options, context_length=length, in_spite_of_memory=answer == "anyway"))
+            if screen.turns.running is not None:
+                screen.replies.ask_again()
+
+        screen.app.push_screen(MemoryScreen(screen.chat.model.name, doubt), go_on)
+
+    def _give_up_loading(self) -> None:
+        screen = self._screen
+        screen.turns.failed()
+        self._is_first_load = False
+        name = screen.chat.model.name
+        if self._former is not None:
+            screen.tell(f"{name} is not loaded. {self._former[0].name} comes back; {{stop}} stops that too.")
+        else:
+            screen.tell(f"{name} is not loaded. {{model}} loads it, or another one.")
+        screen.show_state()
+        screen.show_title()
+        self._go_back()
+
     def load_model(self, options: LoadOptions) -> None:
         """Load a model in place of the one that is loaded."""
         self._options = options
@@ -43,13 +95,14 @@ class ChatSwitch:
         from easy_llama_tui.screens.model_screen import ModelScreen
 
         screen = self._screen
+        models = ModelScreen(
+            screen.settings.config.model.folders,
+            screen.settings.recent_models,
+            Path(screen.chat.model.path) if screen.chat.model.path else None,
+        )
         screen.app.push_screen(
-            ModelScreen(
-                screen.settings.config.model.folders,
-                screen.settings.recent_models,
-                Path(screen.chat.model.path) if screen.chat.model.path else None,
-            ),
-            lambda path: self._change_model(path) if path else None,
+            models,
+            lambda path: self._change_model(path, is_sure=models.is_asked(path)) if path else None,
         )
 
     def on_model_ready(self) -> None:
@@ -65,6 +118,11 @@ class ChatSwitch:
         is_fatal = self._is_first_load and not screen.chat.has_messages
         self._is_first_load = False
         screen.post_message(screen.EngineFailed(reason, is_fatal))
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """Load the model that was there before, where there was one."""
+        screen = self._screen
         former, self._former = self._former, None
         if former is not None:
             screen.chat.model, options = former
@@ -72,10 +130,13 @@ class ChatSwitch:
             screen.refresh_entries()
             screen.chat_changed()
 
-    def _change_model(self, path: Path) -> None:
+    def _change_model(self, path: Path, *, is_sure: bool) -> None:
+        """Load another model; where the person `is_sure`, also one that may not fit the memory."""
         screen = self._screen
         waits_for_model = screen.turns.running is not None and screen.turns.state is ChatState.LOADING
-        if not waits_for_model and screen.replies.after_turn(lambda: self._change_model(path)):
+        if not waits_for_model and screen.replies.after_turn(
+            lambda: self._change_model(path, is_sure=is_sure)
+        ):
             return
         try:
             summary = read_summary(path)
@@ -85,7 +146,7 @@ class ChatSwitch:
         self._is_first_load = False
         screen.chat.model = ModelReference(str(path), summary.display_name)
         options = self._options or screen.settings.load_options or LoadOptions(path)
-        self.load_model(replace(options, path=path))
+        self.load_model(replace(options, path=path, in_spite_of_memory=is_sure))
         if waits_for_model:
             screen.replies.ask_again()
         screen.refresh_entries()
@@ -205,6 +266,7 @@ class ChatSwitch:
     def _show(self, chat: Chat) -> None:
         screen = self._screen
         screen.save()
+        screen.drafts.leave_chat()
         if not screen.chat.held_by and screen.chat.was_saved:
             screen.writer.leave(screen.store.path_of(screen.chat.snapshot()))
         before, screen.chat = screen.chat.model, chat
@@ -216,6 +278,7 @@ class ChatSwitch:
         if screen.turns.state is not ChatState.NO_MODEL:
             # The model that is loaded goes on with any chat; F3 brings another.
             chat.model = before
+        screen.drafts.open_chat()
         screen.show_chat()
         screen.prompt.focus()
         screen.desk.show_chat()

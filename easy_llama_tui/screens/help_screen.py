@@ -34,6 +34,7 @@ _HEADINGS = {
     "chat_rows": "The chats, reached with Tab",
     "tree": "The tree of a chat",
     "making": "How a reply was made",
+    "memory": "A model that may not fit",
     "tokens": "Inspecting tokens",
     "token_text": "The text of the tokens",
     "edit": "Editing a message",

@@ -123,7 +123,10 @@ class MessageActions:
 
         chat, below = self._screen.chat, self._count_below(message)
 
+        drafts = self._screen.drafts
+
         def edited(result: "Edited | None") -> None:
+            drafts.edit_ended(chat, message.id)
             if result is None:
                 return
             if chat is not self._screen.chat or message not in chat.conversation.messages:
@@ -132,7 +135,14 @@ class MessageActions:
             elif result.text != message.content or not result.in_place:
                 self._apply_edit(message, result)
 
-        self._screen.app.push_screen(EditScreen(message.content, message.role, below), edited)
+        edit = EditScreen(
+            message.content,
+            message.role,
+            below,
+            begun=drafts.edit_of(message.id),
+            on_change=lambda text: drafts.edit_changed(chat, message.id, text),
+        )
+        self._screen.app.push_screen(edit, edited)
 
     def _apply_edit(self, message: Message, result: "Edited") -> None:
         screen = self._screen
@@ -147,6 +157,7 @@ class MessageActions:
                 ids=message.ids,
                 edited=is_reply or None,
             )
+            screen.drafts.sent(message.id, result.text)
             screen.show_path()
             screen.chat_changed()
             screen.tell("Changed in place. {message-undo} here, or /undo, brings the old text back.")
@@ -155,6 +166,7 @@ class MessageActions:
         if new.role == "bot":
             edited = replace(message, id=new.id, created=new.created, content=result.text)
             conversation.restore(replace(edited, finish="stop", edited=True))
+        screen.drafts.sent(new.id, result.text)
         screen.show_path()
         screen.chat_changed()
         screen.tell("The new text stands beside the old one: {previous-alternative} at it shows that.")

@@ -42,11 +42,16 @@ class SavingDesk:
         """Return the thread that saves chats, which tells the screen how that goes."""
         from easy_llama_tui.chats.session_writer import SessionWriter
 
-        post = self._screen.post_message
+        post, drafts = self._screen.post_message, self._screen.drafts
+
+        def on_saved(session: Session) -> None:
+            drafts.on_saved(session)
+            post(ChatSaved(session.id))
+
         return SessionWriter(
             self._screen.store,
             lambda session, error: post(_failure(session, error)),
-            lambda session: post(ChatSaved(session.id)),
+            on_saved,
             lambda notice: post(SaveNoted(notice)),
         )
 
@@ -116,7 +121,11 @@ class SavingDesk:
         if not screen.chat.has_messages:
             screen.notify("There is nothing to duplicate yet.", markup=False)
         elif not screen.replies.after_turn(self.duplicate):
+            # What is written to a chat that is only read belongs to nobody's draft.
+            typed = screen.prompt.text if screen.chat.held_by else ""
             screen.switch.show_new(screen.chat.duplicate())
+            if typed:
+                screen.prompt.give_back(typed)
             screen.notify("This is the copy; the chat that it was made from is as it was.", markup=False)
 
     # Elsewhere

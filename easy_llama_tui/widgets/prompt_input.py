@@ -175,6 +175,25 @@ class PromptInput(TextArea):
         self.move_cursor(self.document.end)
 
     @property
+    def unsent(self) -> tuple[str, str]:
+        """What is written, and what was before an earlier message took its place and was changed there."""
+        if self._shown_entry is None:
+            return self.text, ""
+        text, texts = self.text, self._history.texts
+        is_as_sent = self._shown_entry < len(texts) and texts[self._shown_entry] == text
+        return (self._draft, "") if is_as_sent else (text, self._draft)
+
+    def restore(self, text: str, mode: Mode, cursor: Location, aside: str) -> None:
+        """Begin with what was written before, and forget what is here; see `unsent`."""
+        self.load_text(printable(text))
+        self.mode = mode
+        row = max(0, min(cursor[0], self.document.line_count - 1))
+        self.move_cursor((row, max(0, min(cursor[1], len(self.document.get_line(row))))))
+        self._draft, self._shown_entry = "", None
+        if aside and self._history.texts:
+            self._draft, self._shown_entry = printable(aside), len(self._history.texts) - 1
+
+    @property
     def has_text(self) -> bool:
         """Whether anything is written."""
         return self.document.line_count > 1 or bool(self.document[0])

@@ -1,5 +1,7 @@
 """The list of commands: what it offers and in which order, and that nothing is chosen twice."""
 
+import random
+
 import pytest
 from support.running_app import RunApp, Running
 from support.screen_host import ScreenReader, show
@@ -217,3 +219,15 @@ async def test_there_is_one_palette_and_none_over_another_screen(run_app: RunApp
         await running.until(lambda: _names(running)[-1] == "HelpScreen")
         await running.pilot.press("ctrl+p")
         assert _names(running)[-1] == "HelpScreen"
+
+
+async def test_keys_that_move_while_the_list_changes_break_nothing() -> None:
+    chance = random.Random(5)
+    keys = ["pagedown", "pageup", "down", "up", "ctrl+end", "ctrl+home", "backspace", *"ecohnstz"]
+    async with show(Ran().palette(), (80, 16)) as reader:
+        for _ in range(60):
+            burst(reader.app, *chance.choices(keys, weights=[5, 5, *[1] * 13], k=8))
+            if chance.random() < 0.5:
+                await reader.pilot.pause()
+        await reader.pilot.press("ctrl+u")
+        await reader.until_seen("Begin a new chat")

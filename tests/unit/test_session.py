@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import easy_llama_tui.chats.session as session_module
+from easy_llama.cache_types import CACHE_TYPES
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.conversation import Conversation, Message
@@ -229,6 +230,9 @@ all_recipes = st.builds(
     threads=st.none() | st.integers(1, 99),
     gpu_layers=st.none() | st.integers(-1, 99),
     flash_attn=st.booleans(),
+    batch=st.none() | st.integers(1, 4096),
+    cache_type_k=st.sampled_from(CACHE_TYPES),
+    cache_type_v=st.sampled_from(CACHE_TYPES),
 )
 
 
