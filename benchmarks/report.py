@@ -18,12 +18,16 @@ SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 """How wide `spread` is at most, of ratios below 10, or below 1,000 with one digit."""
 
 
+NO_TARGET = "–"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table that `all.py` writes."""
 
     what: str
     target: str
+    """What it has to be; `NO_TARGET` where it is only told."""
     figure: str
     """What was measured: the median, and the smallest and the largest value."""
 
@@ -89,7 +93,7 @@ def markdown(rows: Iterable[Row]) -> str:
     """Return rows as a table in Markdown."""
     lines = ["| what | at least, or at most | measured here | | by |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
-        mark = "✓" if row.reached else "**not met**"
+        mark = "" if row.target == NO_TARGET else "✓" if row.reached else "**not met**"
         cells = (row.what, row.target, row.figure, mark, row.how)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

@@ -2,7 +2,6 @@
 
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -60,6 +59,8 @@ def _numbers(path: Path) -> set[int]:
 
 
 def _sysctl(name: str) -> int:
+    import subprocess  # only a Mac needs it
+
     try:
         done = subprocess.run(
             ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=2, check=True

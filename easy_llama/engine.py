@@ -293,14 +293,16 @@ class Engine:
                 report = chooser.report(self._cache.logits_after(prompt))
         return report.distribution if report else None
 
-    def state(self) -> KVState | None:
-        """Return a copy of what the KV cache holds; None where that is nothing.
+    def state(self, most_bytes: int | None = None) -> KVState | None:
+        """Return a copy of what the KV cache holds; None where that is nothing, or takes more bytes.
 
         The copy is as large as the part of the cache that is in use.
         """
         with self._exclusively(CancelFlag()):
             self._cache.check()
-            return self._cache.state() if self._cache.ids else None
+            if not self._cache.ids or (most_bytes is not None and self._cache.n_bytes > most_bytes):
+                return None
+            return self._cache.state()
 
     def restore(self, state: KVState) -> None:
         """Make the KV cache hold what it held when a copy was made.

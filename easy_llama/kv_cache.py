@@ -106,10 +106,11 @@ class KVCache:
         held = self.held()
         plan = self._plan(held, prompt, at_most, left_out)
         state: KVState | None = None
+        longest = _WORTH_A_COPY + (plan.length if self._can_keep(plan, held) else 0)
         for one in self.shelf.states:
             other = self._plan(one.held, prompt, at_most, left_out)
-            if other.length > plan.length + (_WORTH_A_COPY if state is None else 0):
-                state, plan = one, other
+            if other.length > longest and self._can_keep(other, one.held):
+                state, plan, longest = one, other, other.length
         stays = plan.length if state is None else common_length(self.ids, state.ids)
         if len(self.ids) - stays > _WORTH_A_COPY:
             self._shelve()
@@ -126,13 +127,17 @@ class KVCache:
         return Kept(len(self.ids), self.held().slid, unslidable, is_settled)
 
     def _plan(self, held: Held, prompt: Sequence[int], at_most: int, left_out: Sequence[LeftOut]) -> Reuse:
-        """Return how to reuse what is held for a prompt, in a way that this cache is able to."""
+        """Return how to reuse what is held for a prompt."""
         left_out = left_out if self.can_slide else ()
         plan = plan_reuse(held, prompt[:at_most], left_out)
         if plan.drops and plan.length == at_most:
             # Once something was slid, a token is to be decoded of which nothing else is asked.
             plan = plan_reuse(held, prompt[: at_most - 1], left_out)
-        return plan if self.cuts_anywhere or plan.length == len(held.ids) else Reuse(0)
+        return plan
+
+    def _can_keep(self, plan: Reuse, held: Held) -> bool:
+        """Return whether it is certain that the cache can be brought to hold what is planned."""
+        return self.cuts_anywhere or plan.length == len(held.ids)
 
     def _slide(self, plan: Reuse) -> bool:
         """Drop parts of the middle, and move up what follows them; return whether that was possible."""
@@ -149,9 +154,13 @@ class KVCache:
         """Put a copy of what is held on the shelf, where it is not there and has room."""
         if self._is_borrowed or not self.shelf.budget:
             return
-        size = int(lib.llama_state_seq_get_size(self._context, 0))
-        if 0 < size <= self.shelf.budget and not self.shelf.holds(self.held()):
+        if self.n_bytes <= self.shelf.budget and not self.shelf.holds(self.held()):
             self.shelf.put(self.state())
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes a copy of what is held takes."""
+        return int(lib.llama_state_seq_get_size(self._context, 0))
 
     def held(self) -> Held:
         """Return what it holds."""
@@ -217,9 +226,8 @@ class KVCache:
 
     def state(self) -> KVState:
         """Return a copy of what is held."""
-        size = lib.llama_state_seq_get_size(self._context, 0)
-        cells = np.empty(size, dtype=np.uint8)
-        written = lib.llama_state_seq_get_data(self._context, _bytes_at(cells), size, 0)
+        cells = np.empty(self.n_bytes, dtype=np.uint8)
+        written = lib.llama_state_seq_get_data(self._context, _bytes_at(cells), len(cells), 0)
         return KVState(self.held(), cells[:written])
 
     def replace(self, state: KVState) -> None:

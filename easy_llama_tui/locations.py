@@ -63,6 +63,11 @@ def index_file() -> "Path":
     return cache_folder() / "chats.json"
 
 
+def chat_states_folder() -> "Path":
+    """Return the folder of what models have read of chats; it can be read again."""
+    return cache_folder() / "chat-states"
+
+
 def state_file() -> "Path":
     """Return the file of what the app remembers by itself."""
     return _folders().user_state_path / "state.toml"

@@ -19,7 +19,6 @@ from easy_llama_tui.settings import Settings
 if TYPE_CHECKING:
     from easy_llama_tui.chats.session_store import SessionStore
     from easy_llama_tui.replies.engine import ChatEngine
-    from easy_llama_tui.replies.format_catalog import FormatCatalog
 
 _SHOWN_PROBLEMS = 5
 
@@ -53,7 +52,7 @@ def run(argv: Sequence[str] | None, note: Note) -> int:
     from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
 
     with native_errors_logged(log_file, note):
-        app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around, note))
+        app = EzllamaApp(lambda: _engine(around), store, chat, _settings(launch, around, note))
         note.take_screen()
         app.run(mouse=around.config.appearance.mouse)
         note.give_screen_back()
@@ -81,10 +80,12 @@ def _store() -> "SessionStore":
     return SessionStore(locations.sessions_folder())
 
 
-def _engine(catalog: "FormatCatalog") -> "ChatEngine":
+def _engine(around: Surroundings) -> "ChatEngine":
+    from easy_llama_tui.replies.chat_states import ChatStates
     from easy_llama_tui.replies.local_engine import LocalEngine
 
-    return LocalEngine(catalog)
+    budget = around.config.model.state_cache_gb * 10**9
+    return LocalEngine(around.catalog, ChatStates(locations.chat_states_folder(), budget))
 
 
 def _settings(launch: Launch, around: Surroundings, note: Note) -> Settings:

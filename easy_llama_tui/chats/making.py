@@ -73,6 +73,8 @@ class Making:
     """The length of the prompt; 0 where that is unknown."""
     reused_tokens: int = 0
     """How many of them were in the KV cache before."""
+    slid_tokens: int = 0
+    """How many of those were read before messages that were left out then, and were slid in their place."""
     written_tokens: int = 0
     """How many tokens were written."""
     left_out: int = 0

@@ -96,7 +96,8 @@ def _facts(making: Making) -> list[tuple[str, str]]:
 def _prompt(making: Making) -> str:
     if not making.prompt_tokens:
         return UNKNOWN
-    return f"{making.prompt_tokens:,} tokens, {making.reused_tokens:,} of them were in the KV cache"
+    slid = f", {making.slid_tokens:,} of these slid" if making.slid_tokens else ""
+    return f"{making.prompt_tokens:,} tokens, {making.reused_tokens:,} of them were in the KV cache{slid}"
 
 
 def _with_seconds(what: str, seconds: float | None) -> str:
@@ -138,6 +139,12 @@ def _cautions(message: Message, now: Recipe | None) -> list[str]:
             f"{made[-1].reused_tokens:,} tokens of its prompt were in the KV cache. Once they are read anew, "
             f"as after another chat or a restart, figures differ in their last digits, and the text may "
             f"take another turn."
+        )
+    if made[-1].slid_tokens:
+        cautions.append(
+            f"{made[-1].slid_tokens:,} of these tokens were read when messages still stood before them that "
+            f"were left out then, and were slid in their place. Read anew, they know nothing of those "
+            f"messages, and the text may well be another one."
         )
     cautions += _differences(made[-1].recipe, now)
     return cautions

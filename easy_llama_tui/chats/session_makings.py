@@ -34,6 +34,7 @@ _NUMBERS: Final = (
     ("writing", "writing_seconds"),
     ("prompt", "prompt_tokens"),
     ("reused", "reused_tokens"),
+    ("slid", "slid_tokens"),
     ("written", "written_tokens"),
     ("left_out", "left_out"),
 )

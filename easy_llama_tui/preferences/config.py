@@ -91,6 +91,12 @@ class ModelConfig:
         "What its values are kept in; all but f32 and f16 need flash_attn.",
         "cache_type_v",
     )
+    state_cache_gb: int = _setting(
+        2,
+        Whole(0, 1_000_000),
+        "Gigabytes on the disk for what the model has read of chats, by which one that is opened again goes "
+        "on at once; those used last are kept. 0 keeps none.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

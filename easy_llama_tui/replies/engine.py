@@ -198,6 +198,18 @@ class ChatEngine(Protocol):
         """
         ...
 
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        """Keep on disk what was read of a chat since it was opened, if that takes no longer; never raises."""
+        ...
+
+    def recall_state(self, chat_id: str) -> None:
+        """Bring back what was read of a chat, which is open now, where that is kept; never raises."""
+        ...
+
+    def forget_state(self, chat_id: str) -> None:
+        """Remove what was read of a chat from the disk; never raises."""
+        ...
+
     def close(self) -> None:
         """Free the model."""
         ...

@@ -19,6 +19,9 @@ from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, sc
 _PROGRESS_STEP = 0.01
 """Least share of a model that is loaded between two messages about it: llama.cpp tells of each tensor."""
 
+_KEEPING_SECONDS = 0.5
+"""How long it may take to keep what was read of a chat, when it is left: nobody is to feel it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +32,16 @@ class EngineWorker:
     whatever llama.cpp is at, the program can be left.
     """
 
-    def __init__(self, engine: ChatEngine, post: Callable[[Message], object]) -> None:
+    def __init__(self, engine: ChatEngine, post: Callable[[Message], object], chat_id: str = "") -> None:
+        """Start the thread.
+
+        Args:
+            engine: what runs in it.
+            post: is given what it tells.
+            chat_id: the chat that is open.
+        """
         self._engine = engine
+        self._chat_id = chat_id
         self._post = post
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._cancel = CancelFlag()
@@ -121,6 +132,20 @@ class EngineWorker:
         self._scoring.cancel()
         self._finding.cancel()
 
+    def open_chat(self, chat_id: str) -> None:
+        """Keep what was read of the chat that was open, and recall what was read of this one before."""
+
+        def change() -> None:
+            self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
+            self._chat_id = chat_id
+            self._engine.recall_state(chat_id)
+
+        self._jobs.put(change)
+
+    def forget_chat(self, chat_id: str) -> None:
+        """Keep nothing of what was read of a chat: it was deleted."""
+        self._jobs.put(lambda: self._engine.forget_state(chat_id))
+
     def close(self, timeout: float = 2.0) -> bool:
         """End what is running and free the model; return whether that was done within `timeout` seconds."""
         self._closing.set()
@@ -140,6 +165,7 @@ class EngineWorker:
         while (job := self._jobs.get()) is not None:
             if not self._closing.is_set():
                 job()
+        self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         self._engine.close()
 
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
@@ -162,6 +188,7 @@ class EngineWorker:
 
         if stop.is_set():
             return
+        self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         try:
             model = self._engine.load(options, on_progress)
         except MemoryDoubtError as error:
@@ -173,6 +200,7 @@ class EngineWorker:
             end(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
         else:
             end(ModelReady(model))
+            self._engine.recall_state(self._chat_id)
 
     def _inspect(self) -> None:
         with self._wanting:

@@ -11,6 +11,12 @@ class Figures:
     reused_tokens: int = 0
     """How many of `prompt_tokens` were in the KV cache before."""
 
+    slid_tokens: int = 0
+    """How many of `reused_tokens` were read before something that is left out now, and were slid."""
+
+    unslidable_tokens: int = 0
+    """How many of `prompt_tokens` could have been reused, had the model's cache been able to slide them."""
+
     read_tokens: int = 0
     """How many of `prompt_tokens` have been read in this turn."""
 

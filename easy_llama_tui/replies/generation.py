@@ -174,6 +174,8 @@ class _Reply:
             self._figures,
             prompt_tokens=event.total,
             reused_tokens=event.reused,
+            slid_tokens=event.slid,
+            unslidable_tokens=event.unslidable,
             read_tokens=event.done - event.reused,
         )
         self._post(PromptRead(self._request_id, self._figures))

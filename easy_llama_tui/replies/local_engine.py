@@ -1,5 +1,6 @@
 """The engine of the app: a model in this very process, through `easy_llama`."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
 from easy_llama.cache_types import bytes_of
-from easy_llama.errors import ContextScalingWarning, ModelLoadError, ModelUnloadedException
+from easy_llama.errors import ContextScalingWarning, EasyLlamaError, ModelLoadError, ModelUnloadedException
 from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import kv_cache_bytes, plan_loading
@@ -18,6 +19,7 @@ from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
 from easy_llama_tui.models.memory_check import choose_context
 from easy_llama_tui.models.model_library import size_of
+from easy_llama_tui.replies.chat_states import LEAST_TOKENS, ChatStates
 from easy_llama_tui.replies.engine import (
     OWN_FORMAT,
     LoadedModel,
@@ -31,6 +33,13 @@ from easy_llama_tui.replies.format_catalog import FormatCatalog
 if TYPE_CHECKING:
     from easy_llama.model import Model
 
+_SHELF_BYTES = 1 << 29
+"""How much memory copies of the KV cache may take, from which other branches and chats go on."""
+_SHELF_SHARE = 8
+"""What part of the free memory that may be at most: one in so many."""
+
+_log = logging.getLogger(__name__)
+
 _CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
 """What looks like the name of a control token."""
 
@@ -38,9 +47,17 @@ _CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
 class LocalEngine:
     """A `ChatEngine` over `easy_llama.Model`."""
 
-    def __init__(self, catalog: FormatCatalog) -> None:
-        """Make an engine that knows the formats of `catalog`, beside each model's own."""
+    def __init__(self, catalog: FormatCatalog, states: ChatStates | None = None) -> None:
+        """Make an engine that knows the formats of `catalog`, beside each model's own.
+
+        Args:
+            catalog: formats by name.
+            states: where what was read of chats is kept; None keeps nothing.
+        """
         self._catalog = catalog
+        self._states = states
+        self._opened_with: tuple[int, ...] = ()
+        """What the KV cache held when the chat was opened."""
         self._loaded: Model | None = None
         self._own_format: Mapping[str, Any] = {}
 
@@ -87,6 +104,8 @@ class LocalEngine:
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
         self._loaded = model
+        self._opened_with = ()
+        model.engine.shelf.budget = min(_SHELF_BYTES, (free_memory() or _SHELF_BYTES) // _SHELF_SHARE)
         if context_length is not None and model.context_length != context_length:
             notices.append(
                 f"The context is {model.context_length:,} tokens: llama.cpp rounds {context_length:,} up."
@@ -179,6 +198,46 @@ class LocalEngine:
     def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
         """Return how likely each token of a text is; None where that was cancelled."""
         return self._model.engine.score(request, cancel, on_read)
+
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        """Keep on disk what was read of a chat since it was opened, if that takes no longer; never raises."""
+        if self._states is None or self._loaded is None or not chat_id:
+            return
+        engine, states = self._loaded.engine, self._states
+        ids = engine.cached_tokens
+        if not states.budget:
+            states.make_room()
+        elif len(ids) >= LEAST_TOKENS and ids != self._opened_with:
+            try:
+                state = engine.state(states.budget)
+                if state is not None and states.save(chat_id, state, self._binding(), seconds):
+                    self._opened_with = ids
+            except (EasyLlamaError, OSError, MemoryError) as error:
+                _log.warning("what was read of the chat is not kept: %s", error)
+
+    def recall_state(self, chat_id: str) -> None:
+        """Bring back what was read of a chat, which is open now, where that is kept; never raises."""
+        if self._loaded is None:
+            return
+        engine = self._loaded.engine
+        if self._states is not None and self._states.budget and chat_id:
+            try:
+                state = self._states.load(chat_id, self._binding())
+                if state is not None and engine.cached_tokens[: len(state.ids)] != state.ids:
+                    engine.restore(state)
+            except (EasyLlamaError, OSError) as error:
+                _log.warning("what was read of the chat is not used: %s", error)
+        self._opened_with = engine.cached_tokens
+
+    def forget_state(self, chat_id: str) -> None:
+        """Remove what was read of a chat from the disk; never raises."""
+        if self._states is not None:
+            self._states.forget(chat_id)
+
+    def _binding(self) -> bytes:
+        from easy_llama.state_file import state_binding
+
+        return state_binding(self._model)
 
     def close(self) -> None:
         """Free the model."""

@@ -217,6 +217,7 @@ class Turns:
             left_out=len(self.window.outside),
             prompt_tokens=self.figures.prompt_tokens,
             reused_tokens=self.figures.reused_tokens,
+            slid_tokens=self.figures.slid_tokens,
             written_tokens=self.figures.generated_tokens,
             settings_changed=self._settings_changed,
         )

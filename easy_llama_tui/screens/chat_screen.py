@@ -139,7 +139,7 @@ class ChatScreen(Screen[None]):
         """The engine's thread."""
         from easy_llama_tui.replies.engine_worker import EngineWorker
 
-        return EngineWorker(self.engine, self.post_message)
+        return EngineWorker(self.engine, self.post_message, self.chat.id)
 
     @cached_property
     def store(self) -> "SessionStore":

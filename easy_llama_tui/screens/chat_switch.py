@@ -178,6 +178,8 @@ class ChatSwitch:
         )
 
         def close(chosen: str | None) -> None:
+            for deleted in self._deleted_chats:
+                screen.worker.forget_chat(deleted.id)
             if chosen:
                 self._open_chat(chosen, chats.found_message_id)
             elif chats.found_message_id:
@@ -270,6 +272,7 @@ class ChatSwitch:
         if not screen.chat.held_by and screen.chat.was_saved:
             screen.writer.leave(screen.store.path_of(screen.chat.snapshot()))
         before, screen.chat = screen.chat.model, chat
+        screen.worker.open_chat(chat.id)
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
         screen.replies.forget()

@@ -251,6 +251,7 @@ async def test_any_window_is_enough(run_app: RunApp, size: tuple[int, int]) -> N
         (replace(REPLY, made=(replace(MAKING, settings_changed=True),)), RECIPE, "settings were changed"),
         (replace(REPLY, made=(replace(MAKING, left_out=2),)), RECIPE, "did not read 2 messages"),
         (replace(REPLY, made=(replace(MAKING, reused_tokens=7),)), RECIPE, "in the KV cache"),
+        (replace(REPLY, made=(replace(MAKING, slid_tokens=5),)), RECIPE, "5 of these tokens were read when"),
     ],
 )
 def test_what_speaks_against_the_same_text_is_said(message: Message, now: Recipe | None, said: str) -> None:

@@ -94,6 +94,8 @@ class ScriptedEngine:
         self.scored: list[ScoreRequest] = []
         self.may_score = threading.Event()
         self.may_score.set()
+        self.states: list[tuple[str, str]] = []
+        """What was kept, recalled and forgotten of which chat, in order."""
         self._vocabulary: list[str] = []
         self._script: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
 
@@ -234,6 +236,15 @@ class ScriptedEngine:
             Candidate(self.id_of(" woof"), " woof", 0.1, 0.0),
         ]
         return Distribution(tuple(rows[:count]), 2)
+
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        self.states.append(("keep", chat_id))
+
+    def recall_state(self, chat_id: str) -> None:
+        self.states.append(("recall", chat_id))
+
+    def forget_state(self, chat_id: str) -> None:
+        self.states.append(("forget", chat_id))
 
     def close(self) -> None:
         self.closed.set()

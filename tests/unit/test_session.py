@@ -48,6 +48,7 @@ MAKING = Making(
     writing_seconds=1.9,
     prompt_tokens=20,
     reused_tokens=4,
+    slid_tokens=3,
     written_tokens=34,
 )
 
@@ -153,7 +154,7 @@ The cat says "meow".
 """
 finish = "stop"
 made = [
-  { recipe = 1, began = 2026-11-22T10:16:12.301Z, seed = 3048193, reading = 0.412, writing = 1.9, prompt = 20, reused = 4, written = 34 },
+  { recipe = 1, began = 2026-11-22T10:16:12.301Z, seed = 3048193, reading = 0.412, writing = 1.9, prompt = 20, reused = 4, slid = 3, written = 34 },
 ]
 ids = "1810 9"
 '''  # noqa: E501 (a line of the file)
