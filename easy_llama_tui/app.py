@@ -210,11 +210,19 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self._on_signal()
 
     async def action_quit(self) -> None:
-        """Save and leave."""
+        """Save and leave; where something cannot be saved, ask first."""
         await self.chat_screen.all_typed()
+        if self.chat_screen.saving.may_leave(self._leave):
+            self._leave()
+
+    def _leave(self) -> None:
         self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()
+
+    async def _leave_without_asking(self) -> None:
+        await self.chat_screen.all_typed()
+        self._leave()
 
     @on(ChatScreen.ModelUsed)
     def _on_model_used(self, message: ChatScreen.ModelUsed) -> None:
@@ -252,5 +260,5 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
         end_within(HANG_SECONDS, 1)
-        leave: WorkType[None] = self.action_quit
+        leave: WorkType[None] = self._leave_without_asking
         self.run_worker(leave)

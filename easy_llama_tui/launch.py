@@ -17,7 +17,7 @@ from easy_llama_tui.arguments import LATEST
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.labels import ModelReference
-from easy_llama_tui.chats.session_table import SessionError
+from easy_llama_tui.chats.session_table import DamagedSessionError, SessionError
 from easy_llama_tui.preferences.config import Config, load_config, unknown_choice, with_command_line
 from easy_llama_tui.preferences.remembered import Remembered, with_remembered
 from easy_llama_tui.preferences.remembered import load as load_remembered
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from easy_llama_tui.chats.session import Session
-    from easy_llama_tui.chats.session_store import SessionStore
+    from easy_llama_tui.chats.session_store import OpenedSession, SessionStore
 
     MakeStore = Callable[[], SessionStore]
 
@@ -69,6 +69,9 @@ class Launch(Record):
     policy: Policy
     session: Session | None
     """The chat to continue, if any."""
+
+    held_by: str
+    """Who has that chat open already; empty where nobody has."""
 
     notices: tuple[str, ...]
 
@@ -112,7 +115,8 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
     """
     config = with_command_line(around.config, arguments)
     notices: list[str] = []
-    session = _resumed(arguments.resume, store)
+    opened = _resumed(arguments, store, notices)
+    session = opened.session if opened else None
     format_name = _format_name(arguments, config, around, notices)
     preset_name = _preset_name(arguments, config, around, notices)
     seed = _seed(arguments.seed)
@@ -144,6 +148,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
         system=config.chat.system,
         policy=Policy(config.chat.context_policy),
         session=session,
+        held_by=str(opened.holder) if opened and opened.holder else "",
         notices=tuple(notices),
     )
 
@@ -157,6 +162,7 @@ def open_chat(launch: Launch, arguments: argparse.Namespace, around: Surrounding
     if launch.session is None:
         return launch.begin_chat()
     chat = Chat.from_session(launch.session)
+    chat.held_by = launch.held_by
     if launch.options is not None:
         chat.model = launch.model
     if arguments.format is not None:
@@ -183,15 +189,37 @@ def demo_model() -> Path | None:
     return None
 
 
-def _resumed(wanted: str | None, store: MakeStore) -> Session | None:
+def _resumed(arguments: argparse.Namespace, store: MakeStore, notices: list[str]) -> OpenedSession | None:
+    wanted = arguments.resume
     if wanted is None:
+        if arguments.recover:
+            raise LaunchError("--recover goes with --resume: which chat?")
         return None
-    if wanted != LATEST:
-        return store().load(os.fspath(Path(wanted).expanduser()))
-    latest = store().latest()
-    if latest is None:
-        raise LaunchError("there is no chat to resume yet; start without --resume")
-    return store().load(latest.id)
+    if wanted == LATEST:
+        latest = store().latest()
+        if latest is None:
+            raise LaunchError("there is no chat to resume yet; start without --resume")
+        wanted = latest.id
+    wanted = os.fspath(Path(wanted).expanduser())
+    try:
+        return store().open(wanted)
+    except DamagedSessionError as error:
+        if not arguments.recover:
+            raise SessionError(
+                str(error), "--recover beside --resume opens a copy of what can be read."
+            ) from None
+        return _recovered(wanted, error, store(), notices)
+
+
+def _recovered(wanted: str, error: SessionError, store: SessionStore, notices: list[str]) -> OpenedSession:
+    recovery = store.recover(wanted)
+    if recovery.is_empty:
+        raise SessionError(str(error), "No message in it can be read.") from None
+    opened = store.open(store.save_recovered(recovery).id)
+    whole = "1 message" if recovery.whole == 1 else f"{recovery.whole:,} messages"
+    partly = f" and {recovery.partial:,} in part" if recovery.partial else ""
+    notices.append(f"{error.what} The file is as it was; this is a copy with {whole}{partly}.")
+    return opened
 
 
 def _model_path(

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from easy_llama_tui.note import Note
+from easy_llama_tui.private_files import make_private_folder
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def native_errors_logged(log: Path, note: Note) -> Iterator[None]:
 
 def _opened(log: Path) -> int | None:
     try:
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(log.parent)
         return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError:
         return None

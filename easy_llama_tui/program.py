@@ -56,6 +56,8 @@ def run(argv: Sequence[str] | None, note: Note) -> int:
         note.take_screen()
         app.run(mouse=around.config.appearance.mouse)
         note.give_screen_back()
+    for words in app.chat_screen.saving.parting_words:
+        _say(words)
     if app.failure:
         _refuse(app.failure)
     elif arguments.verbose:
@@ -133,7 +135,11 @@ def _measure(launch: Launch) -> int:
 
 
 def _refuse(reason: str) -> int:
-    # On one line, and without what could drive the terminal: the reason may quote a stranger's file.
-    line = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
-    print(f"ezllama-tui: {line}", file=sys.stderr)
+    _say(reason)
     return 2
+
+
+def _say(words: str) -> None:
+    # On one line, and without what could drive the terminal: the reason may quote a stranger's file.
+    line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    print(f"ezllama-tui: {line}", file=sys.stderr)

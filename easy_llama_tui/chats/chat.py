@@ -47,6 +47,8 @@ class Chat:
         self._title = ""
         self._extra: dict[str, object] = {}
         self._file: Path | None = None
+        self.held_by = ""
+        """Who has the chat open already, so that it is only to be read here; empty where nobody has."""
         self.was_saved = False
         """Whether there is a file of it, or soon will be."""
         if system:
@@ -113,6 +115,22 @@ class Chat:
     def rename(self, title: str) -> None:
         """Give the chat a title; an empty one lets it be called by its first words again."""
         self._title = title_from(title)
+
+    def duplicate(self) -> Chat:
+        """Return a copy with all alternatives, as a new chat that is free to be changed."""
+        from dataclasses import replace
+
+        now = utc_now()
+        session = self.snapshot()
+        copy = replace(
+            session,
+            id=new_session_id(now, SystemRandom()),
+            title=title_from(f"copy of {session.title}"),
+            named=True,
+            created=now,
+            file=None,
+        )
+        return Chat.from_session(copy)
 
     def ask(self, text: str, opening: str = "") -> Message:
         """Add what a person wrote, and the reply to it, which begins with `opening`; return the reply."""

@@ -99,7 +99,9 @@ class Conversation:
         self._next_number = 1
         for message in messages:
             if message.id in self._messages:
-                raise ConversationError(f"the id {message.id!r} is given to two messages")
+                raise ConversationError(
+                    f"the id {message.id!r} is given to two messages", len(self._messages)
+                )
             self._insert(message)
         self._check_parents()
         self._check_loops()
@@ -391,10 +393,11 @@ class Conversation:
             waiting.extend(self._children[one])
 
     def _check_parents(self) -> None:
-        for message in self._messages.values():
+        for place, message in enumerate(self._messages.values()):
             if message.parent is not None and message.parent not in self._messages:
                 raise ConversationError(
-                    f"message {message.id!r} follows {message.parent!r}, which is not one of the messages"
+                    f"message {message.id!r} follows {message.parent!r}, which is not one of the messages",
+                    place,
                 )
 
     def _check_loops(self) -> None:
@@ -408,4 +411,7 @@ class Conversation:
         while above is not None and above not in seen:
             seen.add(above)
             above = self._messages[above].parent
-        raise ConversationError(f"message {above!r} follows itself, by way of its parents")
+        assert above is not None
+        raise ConversationError(
+            f"message {above!r} follows itself, by way of its parents", list(self._messages).index(above)
+        )

@@ -18,6 +18,11 @@ Finish = Literal["stop", "length", "interrupted", "error"]
 class ConversationError(ValueError):
     """Messages do not form a tree, or a message was asked for that is not in it."""
 
+    def __init__(self, what: str, place: int | None = None) -> None:
+        """Make an error of what is wrong, and of which of the messages it is wrong with, from 0."""
+        super().__init__(what)
+        self.place = place
+
 
 def storable_text(text: str) -> str:
     """Return `text` with every lone surrogate replaced by U+FFFD, and a pair joined to its character.

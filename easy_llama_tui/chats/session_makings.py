@@ -124,7 +124,7 @@ def read_recipes(top: Table) -> tuple[Recipe, ...]:
         SessionError: one of them makes no sense.
     """
     return tuple(
-        _read_recipe(Table(values, top.source, f"recipe number {number}"))
+        _read_recipe(Table(values, top.source, f"recipe number {number}", "recipes", number))
         for number, values in enumerate(top.list_of_tables("recipes"), start=1)
     )
 
@@ -163,7 +163,7 @@ def read_made(table: Table, recipes: Sequence[Recipe]) -> tuple[Making, ...]:
         SessionError: that makes no sense.
     """
     return tuple(
-        _read_making(Table(values, table.source, f"{table.place}, made"), recipes)
+        _read_making(Table(values, table.source, f"{table.place}, made", table.name, table.number), recipes)
         for values in table.list_of_tables("made")
     )
 
@@ -171,7 +171,7 @@ def read_made(table: Table, recipes: Sequence[Recipe]) -> tuple[Making, ...]:
 def _read_making(table: Table, recipes: Sequence[Recipe]) -> Making:
     number = table.optional_number("recipe", least=1)
     if number is None or number > len(recipes):
-        raise table.error(f"has the recipe {number}, and there are {len(recipes)}")
+        raise table.error(f"has the recipe {number}, and there are {len(recipes)}", "made")
     numbers = {
         "seed": table.optional_number("seed", most=MAX_SEED),
         "reading_seconds": table.optional_seconds("reading"),
@@ -199,5 +199,5 @@ def read_ids(table: Table) -> tuple[int, ...]:
     except ValueError:
         ids = (-1,)
     if ids and not 0 <= min(ids) <= max(ids) < 2**31:
-        raise table.error("has ids that are no token ids, which are numbers with a space between them")
+        raise table.error("has ids that are no token ids, which are numbers with a space between them", "ids")
     return ids

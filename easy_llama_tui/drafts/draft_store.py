@@ -15,6 +15,7 @@ from typing import Final
 
 from easy_llama_tui.atomic_write import LEFTOVER_SUFFIX, write_atomically
 from easy_llama_tui.drafts.draft import Draft, from_json, to_json
+from easy_llama_tui.private_files import make_private_folder
 
 try:
     import fcntl
@@ -141,7 +142,7 @@ class DraftStore:
 
     def _prepare(self) -> None:
         """Make the folder, and once remove what a killed program left half written there."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         if self._is_prepared:
             return
         self._is_prepared = True

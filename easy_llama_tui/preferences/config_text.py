@@ -49,6 +49,8 @@ _CONTEXTS: Final = {
     "memory": "Where a model may not fit the memory, beside those of the lists of panels",
     "tokens": "Where tokens are inspected, beside those of the candidates",
     "token_text": "In the text of the tokens",
+    "unsaved": "Where chats cannot be saved, before the program ends",
+    "recovery": "Where a copy of a damaged chat is offered",
     "help": "In the help",
     "palette": "In the list of commands",
 }

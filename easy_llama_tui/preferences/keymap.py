@@ -102,6 +102,8 @@ CHAT_KEYS = (
     Key("tokens", "", "", "tokens", "Look at the tokens of the last reply", typed="/tokens"),
     Key("prompt-tokens", "", "", "prompt_tokens", "Look at the tokens of the prompt", typed="/prompt"),
     Key("theme", "", "", "theme", "Choose the colours", typed="/theme"),
+    Key("duplicate", "", "", "duplicate", "Go on in a copy of this chat", typed="/duplicate"),
+    Key("export", "", "", "export", "Export this chat", typed="/export"),
     Key("undo-delete", "", "", "undo_delete", "Bring back what was deleted or changed", typed="/undo"),
     Key("help", "f1", "F1", "help", "Show the keys", priority=True, typed="/help"),
     Key(
@@ -250,6 +252,12 @@ class KeyBindings(Record):
 
     token_text: tuple[Key, ...] = panel_keys.TOKEN_TEXT_KEYS
     """Work there while the text has the focus, and not the candidates."""
+
+    unsaved: tuple[Key, ...] = panel_keys.UNSAVED_KEYS
+    """Work where it is asked what to do with what cannot be saved."""
+
+    recovery: tuple[Key, ...] = panel_keys.RECOVERY_KEYS
+    """Work where a copy of a damaged chat is offered."""
 
     help: tuple[Key, ...] = panel_keys.HELP_KEYS
     """Work in the help."""

@@ -14,6 +14,7 @@ import tomli_w
 from easy_llama.record import Record
 from easy_llama_tui.atomic_write import write_atomically
 from easy_llama_tui.preferences.config import MAX_CANDIDATES, Config, LoadedConfig
+from easy_llama_tui.private_files import make_private_folder
 
 MAX_RECENT: Final = 20
 
@@ -69,7 +70,7 @@ def save(path: Path, remembered: Remembered) -> bool:
     # The name of a file need not be text; TOML is.
     values["recent_models"] = [model for model in remembered.recent_models if _is_text(model)]
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         write_atomically(path, tomli_w.dumps(values).encode("utf-8"))
     except (OSError, UnicodeEncodeError) as error:
         _log.warning("%s could not be written: %r", path, error)

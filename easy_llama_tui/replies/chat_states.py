@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from easy_llama_tui.atomic_write import LEFTOVER_SUFFIX
+from easy_llama_tui.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class ChatStates:
         temporary = self._folder / f".{os.urandom(8).hex()}{LEFTOVER_SUFFIX}"
         is_whole = False
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
                 is_whole = write_state(file, state, binding, seconds)

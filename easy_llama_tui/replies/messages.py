@@ -183,4 +183,15 @@ class ChatSaved(Message, bubble=False):
 class SaveFailed(Message, bubble=False):
     """A chat could not be saved; it is tried again."""
 
+    chat_id: str
     reason: str
+    """What happened and what to do, in sentences."""
+    cause: str
+    """What happened, in a few words."""
+
+
+@dataclass
+class SaveNoted(Message):
+    """Something happened to the file of a chat that the person should know."""
+
+    notice: str

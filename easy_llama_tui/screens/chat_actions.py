@@ -16,6 +16,7 @@ from easy_llama_tui.replies.engine import OWN_FORMAT
 from easy_llama_tui.screens.export_screen import Export, ExportScreen
 from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.name_screen import NameScreen
+from easy_llama_tui.screens.recovery_screen import offer_recovery
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatRow
 from easy_llama_tui.widgets.key_hints import keys_of
@@ -102,6 +103,14 @@ class ChatActions:
             snapshot = self._snapshot_open()
             return lambda: snapshot
         return partial(self._store.load, row.id)
+
+    def recover(self, row: ChatRow, problem: str) -> None:
+        """Offer a copy of what can be read of a damaged chat, and open that."""
+
+        def made(copy: Session) -> None:
+            self._screen.dismiss(copy.id)
+
+        offer_recovery(self._screen.app, self._files, self._store, row.id, problem, made)
 
     def delete(self) -> None:
         """Delete the highlighted chat, which Ctrl+Z undoes; the open one stays."""

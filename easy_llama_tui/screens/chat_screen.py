@@ -43,14 +43,15 @@ from easy_llama_tui.widgets.title_bar import TitleBar
 from easy_llama_tui.widgets.writing_area import WritingArea
 
 if TYPE_CHECKING:
-    from easy_llama_tui.chats.session import Session
-    from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
+    from easy_llama_tui.chats.session_store import SessionStore
+    from easy_llama_tui.chats.session_writer import SessionWriter
     from easy_llama_tui.replies import messages
     from easy_llama_tui.replies.engine_worker import EngineWorker
     from easy_llama_tui.replies.inspection import Inspection
     from easy_llama_tui.screens.chat_switch import ChatSwitch
     from easy_llama_tui.screens.message_actions import MessageActions
     from easy_llama_tui.screens.panel_desk import PanelDesk
+    from easy_llama_tui.screens.saving_desk import SavingDesk
     from easy_llama_tui.screens.token_desk import TokenDesk
     from easy_llama_tui.screens.token_screen import TokenScreen
     from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
@@ -149,14 +150,14 @@ class ChatScreen(StyledOnce):
     @cached_property
     def writer(self) -> "SessionWriter":
         """The thread that saves chats."""
-        from easy_llama_tui.chats.session_store import SessionWriter
-        from easy_llama_tui.replies.messages import ChatSaved, SaveFailed
+        return self.saving.make_writer()
 
-        def on_saved(session: "Session") -> None:
-            self.drafts.on_saved(session)
-            self.post_message(ChatSaved(session.id))
+    @cached_property
+    def saving(self) -> "SavingDesk":
+        """What watches over the saving of chats."""
+        from easy_llama_tui.screens.saving_desk import SavingDesk
 
-        return SessionWriter(self.store, lambda error: self.post_message(SaveFailed(str(error))), on_saved)
+        return SavingDesk(self)
 
     @cached_property
     def desk(self) -> "PanelDesk":
@@ -240,12 +241,15 @@ class ChatScreen(StyledOnce):
     def _on_submitted(self, message: PromptInput.Submitted) -> None:
         typed = message.text.strip()
         said = self.settings.config.keys.said
-        if message.mode == "opening":
+        keys = () if message.mode in ("opening", "system") else (*CHAT_KEYS, *APP_KEYS)
+        if key := next((key for key in keys if key.typed and key.typed == typed), None):
+            self.call_next(self.run_action, key.action)
+        elif reason := self.why_only_read():
+            self._give_back(message, reason)
+        elif message.mode == "opening":
             self.replies.set_opening(message.text)
         elif message.mode == "system":
             self._add_system(message)
-        elif key := next((key for key in (*CHAT_KEYS, *APP_KEYS) if key.typed and key.typed == typed), None):
-            self.call_next(self.run_action, key.action)
         elif self.turns.running is not None:
             self._give_back(message, said("The reply is not finished: {stop} stops it, then {send} sends."))
         elif self.turns.state is ChatState.NO_MODEL:
@@ -289,6 +293,10 @@ class ChatScreen(StyledOnce):
     def _on_draft_changed(self) -> None:
         self.show_attached(None)
         self.desk.draft_changed()
+
+    def why_only_read(self) -> str:
+        """Return why the chat cannot be changed now; empty where it can."""
+        return self.saving.why_only_read() if self.chat.held_by else ""
 
     def _give_back(self, message: PromptInput.Submitted, why: str) -> None:
         self.prompt.give_back(message.text, message.mode)
@@ -397,6 +405,14 @@ class ChatScreen(StyledOnce):
         """Show the whole tree of the chat."""
         self.message_actions.show_tree(self.chat_log.cursor_id)
 
+    def action_duplicate(self) -> None:
+        """Go on in a copy of the chat."""
+        self.saving.duplicate()
+
+    def action_export(self) -> None:
+        """Export the chat."""
+        self.saving.export()
+
     def action_undo_delete(self) -> None:
         """Bring back the message that was deleted last."""
         self.message_actions.undo_delete()
@@ -449,13 +465,7 @@ class ChatScreen(StyledOnce):
         """End what runs, save, and free the model; return whether all of it was done in time."""
         if self._left is not None:
             return self._left
-        if self.turns.running is not None:
-            self.turns.afterwards = None
-            self.turns.stop()
-            self.replies.end_turn("interrupted", "", (), "")
-        self.save()
-        saved = self.writer.flush(timeout=5.0)
-        self.writer.close(timeout=1.0)
+        saved = self.saving.close()
         saved = self.drafts.close() and saved
         self._left = self.worker.close() and saved
         return self._left
@@ -602,10 +612,13 @@ class ChatScreen(StyledOnce):
         self.tokens.on_failed(message)
 
     def _on_save_failed(self, message: "messages.SaveFailed") -> None:
-        self.status_bar.problem = message.reason
+        self.saving.failed(message)
 
-    def _on_chat_saved(self) -> None:
-        self.status_bar.problem = ""
+    def _on_chat_saved(self, message: "messages.ChatSaved") -> None:
+        self.saving.saved(message.chat_id)
+
+    def _on_save_noted(self, message: "messages.SaveNoted") -> None:
+        self.notify(message.notice, severity="warning", timeout=20, markup=False)
 
     # Saving
 
@@ -619,7 +632,7 @@ class ChatScreen(StyledOnce):
     def save(self) -> None:
         """Save the chat as it is now."""
         self.replies.has_unsaved_text = False
-        if self.chat.is_worth_saving:
+        if self.chat.is_worth_saving and not self.chat.held_by:
             self.chat.was_saved = True
             self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
@@ -644,6 +657,8 @@ class ChatScreen(StyledOnce):
         self.show_title()
         self.show_state()
         self.show_placeholder()
+        if self.chat.held_by or "saving" in self.__dict__:
+            self.saving.show()
 
     def show_path(self, *, without: Message | None = None) -> None:
         """Show the messages of the shown path, up to one that is about to be written."""

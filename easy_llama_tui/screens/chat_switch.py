@@ -9,7 +9,7 @@ from easy_llama.model_file import read_summary
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import EVERYTHING
 from easy_llama_tui.chats.conversation import ConversationError
-from easy_llama_tui.chats.session import ModelReference, SessionError
+from easy_llama_tui.chats.session import DamagedSessionError, ModelReference, Session, SessionError
 from easy_llama_tui.chats.session_trash import DeletedChat
 from easy_llama_tui.replies.engine import OWN_FORMAT, LoadOptions
 from easy_llama_tui.replies.figures import Figures
@@ -175,7 +175,7 @@ class ChatSwitch:
         chats = ChatsScreen(
             screen.store,
             ChatIndex(screen.store, screen.settings.index_file),
-            screen.chat.id,
+            "" if screen.chat.held_by else screen.chat.id,  # what is only read is opened anew from there
             self._rename,
             screen.settings.folder,
             snapshot_open=screen.chat.snapshot,
@@ -197,7 +197,10 @@ class ChatSwitch:
         if screen.replies.after_turn(lambda: self._open_chat(chosen, message_id, written)):
             return
         try:
-            chat = Chat.from_session(screen.store.load(chosen))
+            chat = self._opened(chosen)
+        except DamagedSessionError as error:
+            self._offer_recovery(chosen, str(error))
+            return
         except SessionError as error:
             screen.notify(str(error), severity="error", timeout=10, markup=False)
             return
@@ -214,6 +217,48 @@ class ChatSwitch:
         if message_id:
             self._show_message(message_id)
 
+    def _opened(self, chosen: str) -> Chat:
+        """Return a saved chat, to go on with or only to be read; what is not on the disk yet is newer."""
+        store, writer = self._screen.store, self._screen.writer
+        path = store.find(chosen)
+        writer.come_back(path)
+        newest = next((session for session in writer.unsaved() if store.path_of(session) == path), None)
+        if newest is not None:
+            return Chat.from_session(newest)
+        try:
+            opened = store.open(chosen)
+            chat = Chat.from_session(opened.session)
+        except SessionError:
+            writer.leave(path)
+            raise
+        chat.held_by = str(opened.holder) if opened.holder else ""
+        return chat
+
+    def _offer_recovery(self, chosen: str, problem: str) -> None:
+        from easy_llama_tui.screens.recovery_screen import offer_recovery
+
+        def made(copy: Session) -> None:
+            self._open_chat(copy.id, None)
+
+        screen = self._screen
+        offer_recovery(screen.app, screen.saving.files, screen.store, chosen, problem, made)
+
+    def reopen(self) -> bool:
+        """Open the chat that is only read again, where its holder has closed it; return whether it had."""
+        screen = self._screen
+        try:
+            chat = self._opened(str(screen.store.path_of(screen.chat.snapshot())))
+        except SessionError:
+            return False
+        if not chat.held_by:
+            self._show(chat, self._screen.prompt.text)
+        return not chat.held_by
+
+    def show_new(self, chat: Chat) -> None:
+        """Show a chat that was not there before, and save it."""
+        self._show(chat, self._screen.prompt.text)
+        self._screen.save()
+
     def _show_message(self, message_id: str) -> None:
         """Lead to a message that was found, wherever in the tree it is."""
         screen = self._screen
@@ -229,6 +274,8 @@ class ChatSwitch:
         screen = self._screen
         screen.save()
         written_since = screen.drafts.leave_chat(written)
+        if not screen.chat.held_by and screen.chat.was_saved:
+            screen.writer.leave(screen.store.path_of(screen.chat.snapshot()))
         before, screen.chat = screen.chat.model, chat
         screen.worker.open_chat(chat.id)
         screen.turns.figures = Figures()

@@ -313,9 +313,12 @@ class ChatsScreen(PickScreen[str]):
     # What the person does
 
     def choose(self) -> None:
-        """End with the highlighted chat; one that is damaged is explained instead."""
-        row = self.undamaged_chat("opened")
+        """End with the highlighted chat; of one that is damaged, a copy of what can be read is offered."""
+        row = self.chat_list.highlighted_chat
         if row is None:
+            return
+        if row.is_damaged:
+            self._actions.recover(row, (self._chats and self._chats[row.id].problem) or "")
             return
         found = self._found.get(row.id)
         self.found_message_id = found.message_id if found else None

@@ -65,8 +65,12 @@ class DraftDesk:
             return
         chat = screen.chat
         self._prompt = prompt = screen.prompt
+        # The draft of a chat that another program has open is that program's.
+        self._is_open = not chat.held_by
         self._has_file = chat.was_saved
-        if self._has_file:
+        if chat.held_by:
+            draft = Draft()
+        elif self._has_file:
             name = store.name_for(chat.place)
             draft = writer.unwritten(name) or store.read(name) or Draft()
             draft = draft.without_saved(self._is_in_chat)
@@ -219,7 +223,8 @@ class DraftDesk:
 
     def _is_known(self, chat: str) -> bool:
         """Return whether a chat is there, or could come back: from the trash, or with a disk that is away."""
-        from easy_llama_tui.chats.session_store import SUFFIX, TRASH_FOLDER
+        from easy_llama_tui.chats.session_files import SUFFIX
+        from easy_llama_tui.chats.session_store import TRASH_FOLDER
 
         folder, name = self._screen.store.folder, chat + SUFFIX
         if not folder.is_dir() or Path(name).name != name or (folder / name).exists():

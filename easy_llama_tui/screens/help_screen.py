@@ -40,6 +40,8 @@ _HEADINGS = {
     "edit": "Editing a message",
     "export": "Exporting a chat",
     "name": "Where a name is asked for",
+    "unsaved": "Leaving while chats cannot be saved",
+    "recovery": "A damaged chat",
 }
 """What the help calls the places where keys work, in its order."""
 _GAP = 2

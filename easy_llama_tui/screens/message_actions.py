@@ -66,6 +66,8 @@ class MessageActions:
 
     def pin(self, message_id: str) -> None:
         """Pin a message, or let it go again."""
+        if self._is_only_read():
+            return
         screen = self._screen
         message = screen.chat.conversation.get(message_id)
         screen.chat.conversation.set_pinned(message_id, not message.pinned)
@@ -74,6 +76,8 @@ class MessageActions:
 
     def undo_delete(self) -> None:
         """Bring back what was deleted, or changed in place, last."""
+        if self._is_only_read():
+            return
         screen = self._screen
         if not self._before:
             screen.notify("No message was deleted or changed in this chat since it was opened.", markup=False)
@@ -113,6 +117,8 @@ class MessageActions:
         self._screen.run_worker(self._copy(blocks[place], which))
 
     def _edit(self, message: Message) -> None:
+        if self._is_only_read():
+            return
         from easy_llama_tui.screens.edit_screen import EditScreen
 
         chat, below = self._screen.chat, self._count_below(message)
@@ -169,6 +175,8 @@ class MessageActions:
 
     def delete(self, message_id: str) -> None:
         """Delete a message and all below it, unless a reply is being written."""
+        if self._is_only_read():
+            return
         screen = self._screen
         if screen.turns.running is not None:
             screen.tell(BUSY)
@@ -228,6 +236,8 @@ class MessageActions:
         screen.chat_changed()
 
     def _name_branch(self, message_id: str, name: str) -> None:
+        if self._is_only_read():
+            return
         try:
             self._screen.chat.conversation.name_branch(message_id, name)
         except ConversationError:
@@ -236,12 +246,21 @@ class MessageActions:
         self._screen.chat_changed()
 
     def _branch(self, message: Message) -> None:
+        if self._is_only_read():
+            return
         screen = self._screen
         screen.chat.conversation.end_at(message.id)
         screen.show_path()
         screen.chat_changed()
         screen.prompt.focus()
         screen.notify("What you write now begins a branch here; the rest is kept beside it.", markup=False)
+
+    def _is_only_read(self) -> bool:
+        """Return whether the chat cannot be changed, and say why."""
+        reason = self._screen.why_only_read()
+        if reason:
+            self._screen.notify(reason, severity="warning", markup=False)
+        return bool(reason)
 
     def _count_below(self, message: Message) -> int:
         waiting, count = [message.id], 0

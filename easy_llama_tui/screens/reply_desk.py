@@ -264,7 +264,9 @@ class ReplyDesk:
     def is_free(self) -> bool:
         """Return whether a reply can be begun, and say why not."""
         screen = self._screen
-        if self._turns.running is not None:
+        if reason := screen.why_only_read():
+            screen.notify(reason, severity="warning", markup=False)
+        elif self._turns.running is not None:
             screen.tell(BUSY)
         elif self._turns.state is ChatState.NO_MODEL:
             screen.tell(NO_MODEL)

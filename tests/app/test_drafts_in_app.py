@@ -185,10 +185,10 @@ async def test_what_is_sent_is_kept_until_its_chat_is_on_disk(
     is_held = True
     save = store.save
 
-    def save_or_not(session):
+    def save_or_not(session, **how):
         if is_held:
             raise OSError(28, "No space left on device")
-        return save(session)
+        return save(session, **how)
 
     monkeypatch.setattr(store, "save", save_or_not)
     async with run_app(engine) as running:
