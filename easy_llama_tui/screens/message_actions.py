@@ -34,7 +34,10 @@ class MessageActions:
             message = screen.chat.conversation.get(message_id)
         except ConversationError:
             return  # keys come faster than what they do is seen: it was deleted a moment ago
+        is_shown = any(entry.id == message_id for entry in screen.chat_log.entries)
         match action:
+            case "copy" | "copy-code" if not is_shown:
+                return  # likewise: it has made room for another reply
             case "copy":
                 screen.run_worker(self._copy(screen.chat_log.copied_text(message_id)))
             case "copy-code":
