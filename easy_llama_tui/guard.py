@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # known by its name; `typing` is not loaded for it
 if TYPE_CHECKING:
     from typing import Any
 
-_PRINTING = frozenset({"-h", "--help", "--print-config"})
+_PRINTING = frozenset({"-h", "--help", "--version", "--print-config"})
 """Arguments with which the program only prints."""
 
 _AWAITED = ("SIGCHLD", "SIGTERM", "SIGHUP", "SIGTSTP", "SIGINT", "SIGQUIT")

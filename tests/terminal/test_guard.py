@@ -69,7 +69,7 @@ def test_exit_codes_pass_through(start: Start, code: int) -> None:
     assert terminal.last_words == ["child"]
 
 
-@pytest.mark.parametrize("argument", ["-h", "--help", "--print-config"])
+@pytest.mark.parametrize("argument", ["-h", "--help", "--version", "--print-config"])
 def test_what_only_prints_has_no_guard(start: Start, argument: str) -> None:
     terminal = start("", argument)
     terminal.until("alone")
