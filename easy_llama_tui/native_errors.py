@@ -41,6 +41,8 @@ def native_errors_logged(log: Path, note: Note) -> Iterator[None]:
             os.dup2(terminal, 2)
             os.close(descriptor)
             sys.stderr, sys.__stderr__ = before  # type: ignore[misc]
+            with suppress(OSError):
+                file.close()
 
 
 def _opened(log: Path) -> int | None:
