@@ -32,7 +32,7 @@ _MAKING: Final = "".join(
             for name, kind in (
                 *(("seed", _COUNT), ("start", _COUNT), ("given", _COUNT)),
                 *(("reading", rf"{_COUNT}\.[0-9]{{1,3}}"), ("writing", rf"{_COUNT}\.[0-9]{{1,3}}")),
-                *((name, _COUNT) for name in ("prompt", "reused", "written", "left_out")),
+                *((name, _COUNT) for name in ("prompt", "reused", "slid", "written", "left_out")),
                 ("settings_changed", "true"),
             )
         ),

@@ -63,6 +63,7 @@ class TestDefaults:
         assert (config.model.context_length, config.model.n_gpu_layers, config.model.threads) == (
             *(options.context_length, options.n_gpu_layers, options.n_threads),
         )
+        assert config.model.state_cache_gb == 7
         assert (config.model.offload_kqv, config.model.flash_attn) == (
             *(options.offload_kqv, options.flash_attn),
         )
@@ -128,6 +129,7 @@ class TestValues:
             offload_kqv = false
             flash_attn = true
             threads = 3
+            state_cache_gb = 7
             [chat]
             format = "ChatML"
             sampler = "greedydecoding"
