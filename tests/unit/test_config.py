@@ -63,6 +63,7 @@ class TestDefaults:
         assert (config.model.context_length, config.model.n_gpu_layers, config.model.threads) == (
             *(options.context_length, options.n_gpu_layers, options.n_threads),
         )
+        assert config.model.state_cache_gb == 7
         assert (config.model.offload_kqv, config.model.flash_attn) == (
             *(options.offload_kqv, options.flash_attn),
         )
@@ -134,7 +135,7 @@ class TestValues:
             n_batch = 64
             cache_type_k = "Q8_0"
             cache_type_v = "q4_0"
-            state_cache_gb = 5
+            state_cache_gb = 7
             [chat]
             format = "ChatML"
             sampler = "greedydecoding"
@@ -159,7 +160,7 @@ class TestValues:
         assert (config.model.offload_kqv, config.model.flash_attn) == (False, True)
         assert config.model.n_batch == 64
         assert (config.model.cache_type_k, config.model.cache_type_v) == ("q8_0", "q4_0")
-        assert config.model.state_cache_gb == 5
+        assert config.model.state_cache_gb == 7
         assert (config.chat.format, config.chat.sampler) == ("ChatML", "greedydecoding")
         assert (config.chat.system, config.chat.context_policy) == ("Be terse.", "stop")
         assert config.appearance.theme == "mine"
