@@ -41,7 +41,6 @@ def run(argv: Sequence[str] | None = None) -> int:
 
     # Not sooner: what is refused, or only printed, needs no screen.
     from easy_llama_tui.app import EzllamaApp
-    from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
 
     app = EzllamaApp(lambda: _engine(around.catalog), store, chat, _settings(launch, around))
     app.run(mouse=around.config.appearance.mouse)
@@ -54,6 +53,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         # llama.cpp still computes, and would crash when its memory is freed under it.
         sys.stderr.flush()
         os._exit(code)
+    from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
+
     end_within(LEAVE_SECONDS, code)
     return code
 
