@@ -229,7 +229,7 @@ def _model_path(
         return wanted.expanduser().absolute()
     if session is not None:
         path = Path(session.model.path)
-        if session.model.path and path.is_file():
+        if session.model.path and _is_file(path):
             return path
         notices.append(
             f"The model of this chat is not there any more: {session.model.path or 'none was named'}. "
@@ -238,7 +238,7 @@ def _model_path(
         return None
     if config.model.path:
         path = Path(config.model.path).expanduser()
-        if path.is_file():
+        if _is_file(path):
             return path
         notices.append(f"config.toml: [model] path: there is no file {path}; another model is used.")
     if (last := _last_model(store)) is not None:
@@ -251,13 +251,18 @@ def _model_path(
     )
 
 
+def _is_file(path: Path) -> bool:
+    """Return whether there is a file, as far as one may see it."""
+    return os.path.isfile(path)  # noqa: PTH113 (raises for no name, and for no folder that is closed to us)
+
+
 def _last_model(store: MakeStore) -> Path | None:
     try:
         latest = store().latest()
         session = store().load(latest.id) if latest else None
     except SessionError:
         return None  # a damaged chat must not keep a new one from starting
-    if session is None or not session.model.path or not Path(session.model.path).is_file():
+    if session is None or not session.model.path or not _is_file(Path(session.model.path)):
         return None
     return Path(session.model.path)
 

@@ -49,7 +49,6 @@ def run(argv: Sequence[str] | None, note: Note) -> int:
 
     # Not sooner: what is refused, or only printed, needs no screen.
     from easy_llama_tui.app import EzllamaApp
-    from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
 
     with native_errors_logged(log_file, note):
         app = EzllamaApp(lambda: _engine(around), store, chat, _settings(launch, around, note))
@@ -67,6 +66,8 @@ def run(argv: Sequence[str] | None, note: Note) -> int:
         # llama.cpp still computes, and would crash when its memory is freed under it.
         sys.stderr.flush()
         os._exit(code)
+    from easy_llama_tui.leaving import LEAVE_SECONDS, end_within
+
     end_within(LEAVE_SECONDS, code)
     return code
 

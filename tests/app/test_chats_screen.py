@@ -627,10 +627,11 @@ async def test_a_failed_export_asks_again_with_what_was_typed(three: SessionStor
         await screen.until_asked(ExportScreen)
         await screen.fill_in("cats.doc")
         assert isinstance(screen.pilot.app.screen, ExportScreen)
-        await screen.fill_in("nowhere/cats.md")
-        await screen.until(lambda: "could not be exported" in screen.problem)
-        assert isinstance(screen.pilot.app.screen, ExportScreen)
-        assert screen.pilot.app.screen.query_one(Input).value == "nowhere/cats.md"
+        for typed in ("nowhere/cats.md", f"{'cats' * 100}.md"):
+            await screen.fill_in(typed)
+            await screen.until(lambda: "could not be exported" in screen.problem)
+            assert isinstance(screen.pilot.app.screen, ExportScreen)
+            assert screen.pilot.app.screen.query_one(Input).value == typed
         await screen.press("escape", "escape")
         await screen.until(lambda: screen.results)
 

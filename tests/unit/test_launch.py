@@ -183,7 +183,7 @@ def test_a_number_out_of_range_is_refused(
     assert argv[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", ["/gone/away.gguf", ""])
+@pytest.mark.parametrize("path", ["/gone/away.gguf", "", f"/gone/{'x' * 300}.gguf"])
 def test_a_resumed_chat_whose_model_is_gone_opens_without_one(
     start: Start, store: SessionStore, path: str
 ) -> None:
@@ -296,11 +296,12 @@ context_policy = "keep-first"
         launch, chat = start()
         assert (options_of(launch).path, chat.model.path) == (mine, str(mine))
 
-    def test_a_model_in_it_that_is_gone_is_told_and_another_used(self, start: Start) -> None:
-        configure('[model]\npath = "/gone/away.gguf"')
+    @pytest.mark.parametrize("path", ["/gone/away.gguf", f"/gone/{'x' * 300}.gguf"])
+    def test_a_model_in_it_that_is_gone_is_told_and_another_used(self, start: Start, path: str) -> None:
+        configure(f'[model]\npath = "{path}"')
         launch, _ = start()
         assert options_of(launch).path == demo_model()
-        assert "config.toml" in launch.notices[0] and "/gone/away.gguf" in launch.notices[0]
+        assert "config.toml" in launch.notices[0] and path in launch.notices[0]
 
     @pytest.mark.parametrize(
         ("line", "said", "used"),
