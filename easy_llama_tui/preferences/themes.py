@@ -20,6 +20,7 @@ from textual.theme import Theme
 from easy_llama.record import Record
 from easy_llama_tui.locations import config_folder
 
+_MAX_BYTES = 1_000_000
 DEFAULT_THEME = "ezllama-dark"
 DEFAULT_LIGHT_THEME = "ezllama-light"
 
@@ -302,6 +303,10 @@ def _files(folder: Path, failed: list[ThemeError]) -> list[Path]:
 
 def _read(path: Path) -> _Source:
     try:
+        if not path.is_file():  # a pipe or a device would never end
+            raise ValueError("it is no file")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("it is too large for a theme")
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ThemeError(f"{path}: {error}") from error

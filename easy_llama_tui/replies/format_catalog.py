@@ -91,8 +91,12 @@ def read_format(path: Path) -> "Format":
         FormatFileError: the file cannot be read, or a key in it is not known or of the wrong type.
     """
     try:
+        if not path.is_file():  # a pipe or a device would never end
+            raise FormatFileError(f"{path}: it is no file")
         is_too_large = path.stat().st_size > _MAX_BYTES
         values = {} if is_too_large else tomllib.loads(path.read_text(encoding="utf-8"))
+    except FormatFileError:
+        raise
     except (OSError, ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
         raise FormatFileError(f"{path}: {error}") from error
     if is_too_large:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from easy_llama import formats
 from easy_llama.cache_types import bytes_of
 from easy_llama.errors import ContextScalingWarning, EasyLlamaError, ModelLoadError, ModelUnloadedException
-from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+from easy_llama.events import CancelFlag, Distribution, Event, Finished, LiveSettings
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import kv_cache_bytes, plan_loading
 from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
@@ -64,6 +64,8 @@ class LocalEngine:
         """What the KV cache held when the chat was opened."""
         self._loaded: Model | None = None
         self._own_format: Mapping[str, Any] = {}
+        self._written: list[tuple[int, ...]] = []
+        """The replies that the loaded model wrote with control tokens in them."""
 
     @property
     def context_length(self) -> int:
@@ -191,7 +193,17 @@ class LocalEngine:
     ) -> Iterator[Event]:
         """Generate the bot's next message."""
         stops = formats.stops_of(self._format(format_name))
-        return self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out)
+        # The last token is the one that the person chose.
+        if not self._is_ours(reply_start[:-1]):
+            raise ValueError(
+                "The tokens that are kept of this reply hold control tokens, which its text does not show, "
+                "and this model did not write them now; re-roll the reply instead."
+            )
+        events = self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out)
+        for event in events:
+            if isinstance(event, Finished) and any(map(self.is_control, event.ids)):
+                self._written.append(event.ids)
+            yield event
 
     def next_tokens(
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
@@ -248,6 +260,7 @@ class LocalEngine:
         if self._loaded is not None:
             self._loaded.unload()
             self._loaded = None
+            self._written.clear()
 
     @property
     def _model(self) -> "Model":
@@ -263,9 +276,10 @@ class LocalEngine:
         content, bytes_of = opening.content.encode(), self._model.tokenizer.bytes_of
         at = count = whole = length = 0
         if all(0 <= token < self._model.n_vocab for token in opening.ids):
+            is_ours = self._is_ours(opening.ids)
             for token in opening.ids:
                 data = bytes_of(token)
-                if not data or content[at : at + len(data)] != data:
+                if content[at : at + len(data)] != data or not (data or is_ours):
                     break
                 at, count = at + len(data), count + 1
                 # A character whose last bytes were changed is not the model's.
@@ -280,14 +294,27 @@ class LocalEngine:
     def _wrote(self, turn: Turn) -> bool:
         """Return whether a turn's ids are those of its text in this model's vocabulary.
 
-        Another model may have written it, or a person may have changed its file. A control token among
-        them stands for no text, so that nobody would see what a stranger's file puts there.
+        Another model may have written it, or a person may have changed its file.
         """
         n_vocab, bytes_of = self._model.n_vocab, self._model.tokenizer.bytes_of
         if not all(0 <= token < n_vocab for token in turn.ids):
             return False
-        parts = [bytes_of(token) for token in turn.ids]
-        return all(parts) and b"".join(parts) == turn.content.encode() if parts else True
+        if not turn.ids:
+            return True
+        return b"".join(map(bytes_of, turn.ids)) == turn.content.encode() and self._is_ours(turn.ids)
+
+    def _is_ours(self, ids: tuple[int, ...]) -> bool:
+        """Return whether all control tokens among the ids of a reply were written by the loaded model.
+
+        They stand for no text: nobody would see what a stranger's file puts there. So those that come from
+        a file are not taken, and the reply is read as the text that it shows.
+        """
+        if not any(map(self.is_control, ids)):
+            return True
+        return any(
+            ids[: len(known)] == known[: len(ids)] and self._is_ours(ids[len(known) :])
+            for known in self._written
+        )
 
     def _format(self, name: str) -> Mapping[str, Any]:
         return self._own_format if name == OWN_FORMAT else self._catalog.get(name)

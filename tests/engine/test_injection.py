@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easy_llama import formats
+from easy_llama.events import CancelFlag, Event, Finished, LiveSettings
 from easy_llama.formats import Format, from_chat_template
 from easy_llama.model import Model
 from easy_llama.prompt import Turn, Written, encode_prompt
+from easy_llama.samplers import GreedyDecoding
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.chat_import import transcript_in
 from easy_llama_tui.chats.session import ModelReference, SamplerChoice
@@ -124,6 +126,26 @@ def test_an_imported_chat(engine: LocalEngine, tmp_path: Path, write: Callable[[
     assert controls(engine, turns) == controls(engine, INNOCENT)
 
 
+def generated(engine: LocalEngine, start: tuple[int, ...]) -> Iterator[Event]:
+    sampler = GreedyDecoding.replace(max_len_tokens=len(start) + 1)
+    prompt = engine.render(INNOCENT, OWN_FORMAT)
+    return engine.generate(prompt, OWN_FORMAT, sampler, CancelFlag(), LiveSettings(), start)
+
+
+def test_control_tokens_that_this_model_wrote_now_are_kept(engine: LocalEngine) -> None:
+    model = engine._model
+    begin = next(part for part in model.tokenizer.split_control("<|im_start|>") if isinstance(part, int))
+    plain = tuple(model.tokenize("x y"))
+    (finished,) = (one for one in generated(engine, (*plain, begin)) if isinstance(one, Finished))
+    assert begin in finished.ids
+    content = b"".join(map(model.tokenizer.bytes_of, finished.ids)).decode()
+    kept = [INNOCENT[0], Turn("bot", content, finished.ids), INNOCENT[2]]
+    assert finished.ids in [getattr(piece, "ids", ()) for piece in engine.render(kept, OWN_FORMAT).pieces]
+    longer = (*finished.ids, begin)
+    other = [INNOCENT[0], Turn("bot", content, longer), INNOCENT[2]]
+    assert controls(engine, other) == controls(engine, INNOCENT)
+
+
 def test_ids_in_a_strangers_file(engine: LocalEngine) -> None:
     """They are taken only where they stand for what is seen, all of them."""
     model = engine._model
@@ -136,5 +158,7 @@ def test_ids_in_a_strangers_file(engine: LocalEngine) -> None:
         turns = [INNOCENT[0], Turn("bot", content, ids), INNOCENT[2]]
         assert controls(engine, turns) == controls(engine, INNOCENT)
         assert controls(engine, INNOCENT[:1], Turn("bot", content, ids)) == controls(engine, INNOCENT[:1])
+        with pytest.raises(ValueError, match="re-roll the reply instead"):
+            list(generated(engine, (*ids, plain[0])))
     turns = [INNOCENT[0], Turn("bot", content, plain), INNOCENT[2]]
     assert plain == tuple(engine.render(turns, OWN_FORMAT).pieces[3].ids)  # type: ignore[union-attr]

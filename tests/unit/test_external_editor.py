@@ -160,6 +160,18 @@ def test_a_missing_editor_is_named(install: Install, screen: Screen, monkeypatch
     ]
 
 
+def test_no_shell_reads_the_command(install: Install, screen: Screen, tmp_path: Path) -> None:
+    words = "$(touch one) `touch two` ; touch three && touch four | tee five > six & $HOME *"
+    install(
+        f"Path({str(tmp_path / 'seen')!r}).write_text(' '.join(sys.argv[1:-1]))\npath.write_text('b')",
+        arguments=words,
+    )
+    before = {path.name for path in Path.cwd().iterdir()}
+    assert edit(screen, "$(touch seven)") == "b"
+    assert (tmp_path / "seen").read_text() == words
+    assert {path.name for path in Path.cwd().iterdir()} == before
+
+
 def test_a_screen_that_cannot_be_given_away_stays(install: Install) -> None:
     install("path.write_text('x')")
     screen = Screen(can_suspend=False)
