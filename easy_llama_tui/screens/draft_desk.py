@@ -67,12 +67,9 @@ class DraftDesk:
         chat = screen.chat
         self._is_open = True
         self._prompt = prompt = screen.prompt
-        # The draft of a chat that another program has open is that program's.
-        self._is_open = not chat.held_by
-        self._has_file = chat.was_saved
-        if chat.held_by:
-            draft = Draft()
-        elif self._has_file:
+        # What is written where it cannot be sent belongs to the next new chat.
+        self._has_file = chat.was_saved and not chat.held_by
+        if self._has_file:
             name = store.name_for(chat.place)
             draft = writer.unwritten(name) or store.read(name) or Draft()
             draft = draft.without_saved(self._is_in_chat)
@@ -214,7 +211,8 @@ class DraftDesk:
 
     @property
     def _is_on_disk_now(self) -> bool:
-        return self._saved is not None and self._saved.id == self._screen.chat.id
+        chat = self._screen.chat
+        return self._saved is not None and self._saved.id == chat.id and not chat.held_by
 
     def _has_message(self, message_id: str) -> bool:
         try:
