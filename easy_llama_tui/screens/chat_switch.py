@@ -163,6 +163,7 @@ class ChatSwitch:
         before, screen.chat = screen.chat.model, chat
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
+        screen.turns.has_room = True
         screen.replies.forget()
         screen.message_actions.forget()
         screen.desk.forget()
