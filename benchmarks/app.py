@@ -14,6 +14,7 @@ column is the processor time of the thread that draws, per second of writing.
 import argparse
 import json
 import os
+import select
 import statistics
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudo_terminal import PseudoTerminal
-from report import SPREAD_WIDTH, UnequalWorkError, add_model, line, parse, spread
+from report import SPREAD_WIDTH, Row, UnequalWorkError, add_model, line, most_row, parse, ratio_row, spread
 
 PROGRAMS = Path(__file__).with_name("timed_programs.py")
 QUESTION = "Tell me a long story about a fox, with headings, lists and some **bold** words."
@@ -50,6 +51,7 @@ SCENES = {
     "closed": Scene("panels closed"),
     "candidates": Scene("candidates open", panel="candidates"),
     "long": Scene("1,000 messages", n_messages=1000),
+    "long-candidates": Scene("the same, candidates", panel="candidates", n_messages=1000),
 }
 
 
@@ -97,6 +99,11 @@ class Answers:
             raise UnequalWorkError("a program ended before it had answered")
         return dict(json.loads(text))
 
+    @property
+    def has_next(self) -> bool:
+        """Whether there is an answer that was not read yet. Those that are told at once count as one."""
+        return bool(select.select([self._read_end], [], [], 0)[0])
+
     def handed_over(self) -> None:
         """Close this process's own writing end, so that the program's end is seen."""
         os.close(self.write_end)
@@ -105,10 +112,11 @@ class Answers:
 class App:
     """The app in its terminal."""
 
-    def __init__(self, work: Work, scene: Scene, environment: Mapping[str, str]) -> None:
+    def __init__(self, work: Work, scene: Scene, environment: Mapping[str, str], mode: str = "timed") -> None:
+        """Start it; `mode` is one of `timed_programs.MODES`."""
         self._answers = Answers()
         command = [sys.executable, PROGRAMS, "app", self._answers.write_end, *work.arguments]
-        command += [scene.panel, scene.n_messages]
+        command += [scene.panel, scene.n_messages, mode]
         self.terminal = PseudoTerminal([*map(str, command)], environment, [self._answers.write_end])
         self._answers.handed_over()
         self._answers.next()
@@ -117,12 +125,30 @@ class App:
 
     def write(self) -> dict[str, Any]:
         """Have the question answered; from the second time on, once more."""
-        self.terminal.drawn.clear()
-        self.terminal.type(self._key)
-        self._key = REROLL
-        answer = self._answers.next()
+        self.begin()
+        answer = self.answer()
         time.sleep(SETTLE_SECONDS)
         return answer
+
+    def begin(self, question: str = "") -> None:
+        """Ask a question; where none is given the usual one, and from the second time on, once more."""
+        self.terminal.drawn.clear()
+        self.terminal.type(question + ENTER if question else self._key)
+        self._key = REROLL
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the program tells next."""
+        return self._answers.next()
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it told something that was not heard yet."""
+        return self._answers.has_next
+
+    def close(self) -> None:
+        """Leave it as a person does."""
+        self.terminal.type(QUIT)
+        self.terminal.process.wait(PATIENCE)
 
 
 class Plain:
@@ -203,8 +229,7 @@ def run(work: Work, scene: Scene, rounds: int) -> tuple[list[Round], str]:
             app = App(work, scene, own_folders(Path(folder)))
             with app.terminal:
                 results = list(measure(app, plain, work.n_tokens, rounds))
-                app.terminal.type(QUIT)
-                app.terminal.process.wait(PATIENCE)
+                app.close()
         finally:
             plain.close()
     return results, plain.conditions
@@ -234,6 +259,23 @@ def row(scene: Scene, n_tokens: int, rounds: list[Round]) -> str:
         f"{statistics.median(one.screen for one in rounds):.1%}",
     ]
     return line(scene.name, cells, WIDTHS)
+
+
+def rows(model: Path, *, quick: bool) -> list[Row]:
+    """Return what `all.py` writes of it."""
+    n_tokens, rounds = (32, 1) if quick else (256, 6)
+    results = []
+    for name, least, panel in (("long", 0.95, "panels closed"), ("long-candidates", 0.90, "candidates open")):
+        measured, _ = run(Work(model, n_tokens, None), SCENES[name], rounds)
+        how = f"`app.py`, {rounds} rounds of {n_tokens} tokens"
+        title = (
+            f"in the app, 120 by 40, Markdown into a chat of 1,000 messages, {panel}, against `Model.stream`"
+        )
+        rates = [one.app for one in measured], [one.plain for one in measured]
+        results.append(ratio_row(title, least, *rates, how))
+        title = f"processor time of the screen's thread per second of streaming, {panel}"
+        results.append(most_row(title, 0.15, [one.screen for one in measured], how, " s", 3))
+    return results
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -12,27 +12,43 @@ within a round, and their median, smallest and largest are shown.
 """
 
 import argparse
-import ctypes
 import gc
+import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from llama_cpp import llama_cpp as lib
-from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, parse, spread
+from report import (
+    NO_TARGET,
+    SPREAD_WIDTH,
+    Row,
+    UnequalWorkError,
+    add_model,
+    conditions,
+    line,
+    parse,
+    ratio_row,
+    spread,
+)
 
+from easy_llama.bare_loop import bare_loop
 from easy_llama.errors import EasyLlamaError
+from easy_llama.events import LiveSettings, Token
 from easy_llama.model import Model
-from easy_llama.samplers import GreedyDecoding
+from easy_llama.samplers import DefaultSampling, GreedyDecoding, SamplerSettings
+
+EVERY_SAMPLER = DefaultSampling.replace(
+    top_n_sigma=3.0, typical_p=0.95, xtc_probability=0.1, repeat_penalty=1.1, dry_multiplier=0.8
+)
+"""Every sampler of the chain takes part."""
+STOPS = ("</s>", "\n\nUser:", "<|never|>")
 
 PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
 """A model goes on from it for as long as it is let."""
 
 ROOM_FOR_PROMPT = 128
-LONGEST_PIECE = 256
-"""In bytes, of one token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +67,20 @@ class Run:
 Round = dict[str, Run]
 
 
-def bare_loop(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
-    context = model.llama.ctx
-    vocab = lib.llama_model_get_vocab(model.llama.model)
-    token = (lib.llama_token * 1)()
-    batch = lib.llama_batch_get_one(token, 1)
-    piece = ctypes.create_string_buffer(LONGEST_PIECE)
-    ids: list[int] = []
-    pieces: list[bytes] = []
-    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
-
-    def sample() -> None:
-        token[0] = drawn = lib.llama_sampler_sample(chain, context, -1)
-        ids.append(drawn)
-        size = lib.llama_token_to_piece(vocab, drawn, piece, LONGEST_PIECE, 0, False)
-        pieces.append(piece.raw[:size])
-
-    started = time.perf_counter()
-    for first_id in range(0, len(prompt), model.llama.n_batch):
-        chunk = prompt[first_id : first_id + model.llama.n_batch]
-        buffer = (lib.llama_token * len(chunk))(*chunk)
-        _decode(context, lib.llama_batch_get_one(buffer, len(chunk)))
-    sample()
-    first = time.perf_counter()
-    for _ in range(n_tokens - 1):
-        _decode(context, batch)
-        sample()
-    ended = time.perf_counter()
-    lib.llama_sampler_free(chain)
-    if any(model.tokenizer.is_end(drawn) for drawn in ids):
+def bare(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    run = bare_loop(model.llama, prompt, n_tokens)
+    if any(model.tokenizer.is_end(drawn) for drawn in run.ids):
         raise UnequalWorkError(
             f"the model ended its text before {n_tokens:,} tokens; give fewer with --tokens"
         )
-    return _run(ids[:-1], b"".join(pieces).decode("utf-8", errors="replace"), started, first, ended)
+    return _run(run.ids[:-1], run.text, run.reading, run.writing)
 
 
 def stream(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
     started = time.perf_counter()
     chunks = model.stream(PROMPT, sampler=GreedyDecoding.replace(max_len_tokens=n_tokens))
     text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
-    return _run(model.engine.cached_tokens[len(prompt) :], text, started, first, ended)
+    return _run(model.engine.cached_tokens[len(prompt) :], text, first - started, ended - first)
 
 
 def create_completion(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
@@ -100,19 +89,37 @@ def create_completion(model: Model, prompt: Sequence[int], n_tokens: int) -> Run
     chunks = llama.create_completion(list(prompt), max_tokens=n_tokens, temperature=0.0, stream=True)
     text, first, ended = _consume(chunk["choices"][0]["text"] for chunk in chunks)
     ids = llama.input_ids[len(prompt) : llama.n_tokens].tolist()
-    return _run(ids, text, started, first, ended)
+    return _run(ids, text, first - started, ended - first)
 
 
-PATHS: dict[str, Callable[[Model, Sequence[int], int], Run]] = {
-    "bare loop": bare_loop,
+def default_chain(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    return _drawn(model, prompt, n_tokens, DefaultSampling)
+
+
+def every_sampler(model: Model, prompt: Sequence[int], n_tokens: int) -> Run:
+    return _drawn(model, prompt, n_tokens, EVERY_SAMPLER)
+
+
+def _drawn(model: Model, prompt: Sequence[int], n_tokens: int, sampler: SamplerSettings) -> Run:
+    """Write as `Model.stream` does, with stop strings and log-probabilities; the tokens are others."""
+    forbidden = {token: float("-inf") for token in range(model.n_vocab) if model.tokenizer.is_end(token)}
+    sampler = sampler.replace(max_len_tokens=n_tokens, seed=7, logit_bias=forbidden)
+    live = LiveSettings(likelihoods=True)
+    times = []
+    started = time.perf_counter()
+    for event in model.events(tuple(prompt), STOPS, sampler, live=live):
+        if isinstance(event, Token):
+            times.append(time.perf_counter())
+    return _run(model.engine.cached_tokens[len(prompt) :], "", times[0] - started, times[-1] - times[0])
+
+
+Path = Callable[[Model, Sequence[int], int], Run]
+
+PATHS: dict[str, Path] = {
+    "bare loop": bare,
     "stream": stream,
     "create_completion": create_completion,
 }
-
-
-def _decode(context: object, batch: object) -> None:
-    if code := lib.llama_decode(context, batch):
-        raise RuntimeError(f"llama_decode returned {code}")
 
 
 def _consume(texts: Iterator[str]) -> tuple[str, float, float]:
@@ -123,14 +130,24 @@ def _consume(texts: Iterator[str]) -> tuple[str, float, float]:
     return "".join(parts), first, time.perf_counter()
 
 
-def _run(ids: Sequence[int], text: str, started: float, first: float, ended: float) -> Run:
-    return Run(tuple(ids), text, len(ids) / (ended - first), (len(ids) + 1) / (ended - started))
+def _run(ids: Sequence[int], text: str, reading: float, writing: float) -> Run:
+    return Run(tuple(ids), text, len(ids) / writing, (len(ids) + 1) / (reading + writing))
 
 
-def measure(model: Model, n_tokens: int, rounds: int) -> list[Round]:
-    """Return what was measured in each round, the warm-up left out."""
+def measure(
+    model: Model, n_tokens: int, rounds: int, paths: Mapping[str, Path] = PATHS, others: Sequence[str] = ()
+) -> list[Round]:
+    """Return what was measured in each round, the warm-up left out.
+
+    Args:
+        model: the model that all of them use.
+        n_tokens: how many tokens each writes.
+        rounds: how often each does.
+        paths: what is measured.
+        others: the names of those that write other tokens, as many.
+    """
     prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
-    names = list(PATHS)
+    names = list(paths)
     results = []
     for number in range(rounds + 1):
         print(f"{n_tokens:,} tokens: round {number} of {rounds}", file=sys.stderr, flush=True)
@@ -140,24 +157,25 @@ def measure(model: Model, n_tokens: int, rounds: int) -> list[Round]:
             model.engine.forget()
             model.llama.reset()
             gc.collect()
-            result[name] = PATHS[name](model, prompt, n_tokens)
-        check_same_work(result, n_tokens)
+            result[name] = paths[name](model, prompt, n_tokens)
+        check_same_work(result, n_tokens, others)
         results.append(result)
     return results[1:]
 
 
-def check_same_work(result: Round, n_tokens: int) -> None:
-    """Check that all wrote the same tokens and the same text.
+def check_same_work(result: Round, n_tokens: int, others: Sequence[str] = ()) -> None:
+    """Check that all wrote as many tokens, and all but `others` the same ones.
 
     Raises:
         UnequalWorkError: they did not; the message names what differs.
     """
-    wanted = result["bare loop"]
+    first = next(name for name in result if name not in others)
+    wanted = result[first]
     for name, run in result.items():
         if len(run.ids) != n_tokens - 1:
             raise UnequalWorkError(f"{name} decoded {len(run.ids):,} tokens and not {n_tokens - 1:,}")
-        if run.ids != wanted.ids or run.text != wanted.text:
-            raise UnequalWorkError(f"{name} wrote other tokens than the bare loop")
+        if name not in others and (run.ids != wanted.ids or run.text != wanted.text):
+            raise UnequalWorkError(f"{name} wrote other tokens than {first}")
 
 
 def table(measured: dict[int, list[Round]]) -> Iterator[str]:
@@ -172,6 +190,40 @@ def table(measured: dict[int, list[Round]]) -> Iterator[str]:
             cells = [f"{statistics.median(rates[name]):.1f}" for name in PATHS]
             cells += [spread(rates["stream"], rates[peer]) for peer in peers]
             yield line(f"{n_tokens:>6,}  {field.replace('_', ' ')}", cells, widths)
+
+
+def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
+    """Return what `all.py` writes of it."""
+    few, many = (24, 32) if quick else (512, 1500)
+    rounds = (1, 1) if quick else (8, 5)
+    with Model(path, context_length=many + ROOM_FOR_PROMPT) as model:
+        drawing = {"default chain": default_chain, "every sampler": every_sampler}
+        paths = {"bare loop": bare, "stream": stream, **drawing}
+        short = measure(model, few, rounds[0], paths, others=tuple(drawing))
+        paths = {"stream": stream, "create_completion": create_completion}
+        long = measure(model, many, rounds[1], paths)
+    rates = {name: [result[name].generating for result in short] for name in short[0]}
+    completion = {name: [result[name].generating for result in long] for name in long[0]}
+    how = f"`decode.py`, {rounds[0]} rounds"
+    return [
+        ratio_row(
+            f"`Model.stream`, greedy, {few:,} tokens, against a bare `llama_decode` loop",
+            *(0.98, rates["stream"], rates["bare loop"], how),
+        ),
+        ratio_row(
+            "the same with the default sampler chain, stop strings and log-probabilities",
+            *(0.95, rates["default chain"], rates["bare loop"], how),
+        ),
+        Row(
+            "the same with every sampler there is",
+            *(NO_TARGET, spread(rates["every sampler"], rates["bare loop"]), True, how),
+        ),
+        ratio_row(
+            f"`Model.stream` against `Llama.create_completion(stream=True)`, {many:,} tokens",
+            *(1.10, completion["stream"], completion["create_completion"]),
+            f"`decode.py`, {rounds[1]} rounds",
+        ),
+    ]
 
 
 def parse_arguments() -> argparse.Namespace:

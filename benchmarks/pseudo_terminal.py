@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 import termios
@@ -72,7 +73,7 @@ class PseudoTerminal:
     def close(self) -> None:
         """End the program."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # with what it has started
         self.process.wait()
         self._reader.join()
         os.close(self._master)

@@ -1,19 +1,39 @@
 """What the benchmarks share: which model, and how their results are shown."""
 
 import argparse
+import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import llama_cpp
-from llama_cpp import llama_cpp as lib
-
-from easy_llama.model import Model
 from easy_llama_tui.launch import demo_model
+
+if TYPE_CHECKING:
+    from easy_llama.model import Model
 
 SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 """How wide `spread` is at most, of ratios below 10, or below 1,000 with one digit."""
+
+
+NO_TARGET = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table that `all.py` writes."""
+
+    what: str
+    target: str
+    """What it has to be; `NO_TARGET` where it is only told."""
+    figure: str
+    """What was measured: the median, and the smallest and the largest value."""
+
+    reached: bool
+    how: str
+    """The benchmark that measured it, and in how many rounds."""
 
 
 class UnequalWorkError(Exception):
@@ -48,8 +68,52 @@ def spread(ours: Sequence[float], theirs: Sequence[float], digits: int = 3) -> s
     return f"{median} ({low}–{high})"
 
 
-def conditions(model: Model) -> str:
+def ratio_row(what: str, least: float, ours: Sequence[float], theirs: Sequence[float], how: str) -> Row:
+    """Return the row of rates that are to be at least `least` of others, taken in pairs."""
+    median = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    return Row(what, f"≥ {least:.2f}", spread(ours, theirs), median >= least, how)
+
+
+def most_row(
+    what: str, most: float, values: Sequence[float], how: str, unit: str = "", digits: int = 2
+) -> Row:
+    """Return the row of values that are to be `most` at most."""
+    median, low, high = statistics.median(values), min(values), max(values)
+    figure = f"{median:.{digits}f}{unit} ({low:.{digits}f}–{high:.{digits}f})"
+    return Row(what, f"≤ {most:g}{unit}", figure, median <= most, how)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that `share` of all do not exceed; of few values the largest."""
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Return rows as a table in Markdown."""
+    lines = ["| what | at least, or at most | measured here | | by |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        mark = "" if row.target == NO_TARGET else "✓" if row.reached else "**not met**"
+        cells = (row.what, row.target, row.figure, mark, row.how)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Return what is known of this machine that figures depend on, and no name of it."""
+    import llama_cpp
+
+    return (
+        f"{os.cpu_count()} logical cores, {platform.machine()}, {platform.system()}; "
+        f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
+    )
+
+
+def conditions(model: "Model") -> str:
     """Return what the figures were measured under."""
+    import llama_cpp
+    from llama_cpp import llama_cpp as lib
+
     context = model.llama.ctx
     return (
         f"{Path(model.filename).name}; {lib.llama_n_threads(context)} threads generate, "

@@ -1,6 +1,6 @@
 """The two programs that `app.py` compares, each in a process of its own.
 
-    python timed_programs.py app DESCRIPTOR MODEL TOKENS THREADS PANEL MESSAGES
+    python timed_programs.py app DESCRIPTOR MODEL TOKENS THREADS PANEL MESSAGES MODE
     python timed_programs.py plain DESCRIPTOR MODEL TOKENS THREADS
 
 Both load the model with the same options and write `TOKENS` tokens a time, on `THREADS` threads (0 is the
@@ -8,6 +8,9 @@ usual number), with the same seed and from an empty cache; the tokens that would
 forbidden to both. What they measured goes to `DESCRIPTOR`, one JSON object a line. `app` is `ezllama-tui`
 itself, with a stopwatch around its engine's events; `plain` calls `Model.stream` for each line of JSON on
 its standard input, and knows no screen.
+
+In the mode `marked` each token's text ends in a character of its own, and the time of each is told, so that
+it can be found in what the terminal was sent. In the mode `read` it is told when a prompt begins to be read.
 """
 
 import json
@@ -17,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +31,10 @@ from easy_llama.samplers import DefaultSampling, SamplerSettings
 
 if TYPE_CHECKING:
     from easy_llama.tokenizer import Tokenizer
+
+MODES = ("timed", "marked", "read")
+FIRST_MARK = 0x1400
+"""Canadian syllabics: over 600 letters of one cell, which no model writes by itself here."""
 
 SEED = 7
 CONTEXT_PER_TOKEN = 4
@@ -46,7 +54,9 @@ def sampler_of(n_tokens: int, end_tokens: tuple[int, ...]) -> SamplerSettings:
     return DefaultSampling.replace(max_len_tokens=n_tokens, seed=SEED, logit_bias=forbidden)
 
 
-def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: str, n_messages: int) -> int:
+def run_app(
+    descriptor: int, model: str, n_tokens: int, n_threads: int, panel: str, n_messages: int, mode: str
+) -> int:
     """Run the program, its replies measured."""
     from easy_llama_tui import locations
     from easy_llama_tui.__main__ import main
@@ -74,10 +84,16 @@ def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: s
         ) -> Iterator[Event]:
             self._model.engine.forget()
             screen = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
+            if mode == "read":
+                tell(descriptor, n_prompt=len(prompt.ids))
             first = drawing = 0.0
+            marks: list[float] = []
             for event in super().generate(prompt, format_name, self._sampler, cancel, live, reply_start):
                 if not first and isinstance(event, Token):
                     first, drawing = time.perf_counter(), time.clock_gettime(screen)
+                if mode == "marked" and isinstance(event, Token) and event.text:
+                    event = replace(event, text=event.text + chr(FIRST_MARK + len(marks)))
+                    marks.append(time.perf_counter())
                 if isinstance(event, Finished):
                     seconds = time.perf_counter() - first
                     tell(
@@ -88,6 +104,9 @@ def run_app(descriptor: int, model: str, n_tokens: int, n_threads: int, panel: s
                         ids=event.ids,
                         seconds=seconds,
                         screen_seconds=time.clock_gettime(screen) - drawing,
+                        marks=marks,
+                        ended=time.perf_counter(),
+                        reason=event.reason,
                     )
                 yield event
 
@@ -168,5 +187,5 @@ def tell(descriptor: int, **values: object) -> None:
 if __name__ == "__main__":
     which, pipe, path, tokens, threads, *scene = sys.argv[1:]
     if which == "app":
-        sys.exit(run_app(int(pipe), path, int(tokens), int(threads), scene[0], int(scene[1])))
+        sys.exit(run_app(int(pipe), path, int(tokens), int(threads), scene[0], int(scene[1]), scene[2]))
     sys.exit(run_plain(int(pipe), path, int(tokens), int(threads)))

@@ -6,6 +6,7 @@ libraries are loaded.
 
 import importlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ __version__ = "0.1.0"
 
 _MODULES = ("errors", "formats", "model", "samplers", "thread")
 _HOMES = {"Message": "thread", "Model": "model", "SamplerSettings": "samplers", "Thread": "thread"}
+
+# GNU's OpenMP reads this once, when llama.cpp's libraries are loaded. By itself it lets a thread that waits
+# for the others spin for milliseconds, many times a token: where anything else computes, such as a screen or
+# another program, it spins away the time of the thread that it waits for. See benchmarks/spinning.py.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # A library leaves it to the program what becomes of its log; without this, Python prints warnings.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

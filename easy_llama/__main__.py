@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from easy_llama import formats, samplers
 from easy_llama.arguments import OneLineParser, add_options, one_line, typed_text
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.errors import EasyLlamaError
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def _load(arguments: argparse.Namespace) -> "Model":
             flash_attn=arguments.flash_attn,
             verbose=arguments.verbose,
             n_threads=arguments.threads,
+            n_batch=arguments.n_batch,
+            cache_type_k=arguments.cache_type_k or DEFAULT_CACHE_TYPE,
+            cache_type_v=arguments.cache_type_v or DEFAULT_CACHE_TYPE,
         )
     for warning in caught:
         _tell(warning.message)

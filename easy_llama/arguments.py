@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from easy_llama import __version__
+from easy_llama.cache_types import CACHE_TYPES, DEFAULT_CACHE_TYPE
 
 __all__ = ["OneLineParser", "add_options", "at_least", "one_line", "typed_text"]
 
@@ -52,6 +53,19 @@ def add_options(
     loading.add_argument("--no-offload-kqv", action="store_true", help="keep the KV cache off the GPU")
     loading.add_argument("--flash-attn", action="store_true", help="use Flash Attention")
     loading.add_argument("--threads", metavar="N", type=at_least(1), help="threads that compute")
+    loading.add_argument(
+        "--n-batch", metavar="N", type=at_least(1), help="tokens of a prompt computed at once (default: 512)"
+    )
+    for letter, what in (("k", "keys"), ("v", "values")):
+        needs = "; quantised ones need --flash-attn" if letter == "v" else ""
+        loading.add_argument(
+            f"--cache-type-{letter}",
+            metavar="TYPE",
+            type=str.lower,
+            choices=CACHE_TYPES,
+            help=f"what the {what} of the KV cache are kept in: {', '.join(CACHE_TYPES)} "
+            f"(default: {DEFAULT_CACHE_TYPE}{needs})",
+        )
     chat = parser.add_argument_group("the chat")
     chat.add_argument(
         "--format", metavar="NAME", help="prompt format (default: template, the model's own chat template)"

@@ -30,11 +30,13 @@ from easy_llama.events import (
     Finished,
     FinishReason,
     GenerationRequest,
+    LeftOut,
     LiveSettings,
     PromptProgress,
     Token,
 )
 from easy_llama.kv_cache import KVCache
+from easy_llama.kv_state import KVState, StateShelf
 from easy_llama.sampler_chain import draw_seed
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
@@ -69,6 +71,13 @@ def _native_flag_reader() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
     """
     libc = ctypes.cdll.msvcrt if hasattr(ctypes, "WinDLL") else ctypes.CDLL(None)
     return ctypes.cast(libc.strlen, lib.ggml_abort_callback)
+
+
+def _failure(code: int) -> GenerationError:
+    return GenerationError(
+        f"llama.cpp failed to compute the next token (llama_decode returned {code}); see its log, "
+        f"and try a smaller context length or fewer layers on the GPU"
+    )
 
 
 class _Use:
@@ -151,8 +160,23 @@ class Engine:
             with closing(chooser):
                 yield from self._generate(request, cancel, chooser, watched=live is not None)
 
-    def read(self, prompt: Sequence[int], cancel: CancelFlag | None = None) -> None:
+    @property
+    def shelf(self) -> StateShelf:
+        """Copies of what the KV cache held before, from which an earlier conversation goes on.
+
+        It has a budget of 0 bytes, unless it is given more: then nothing is copied.
+        """
+        return self._cache.shelf
+
+    def read(
+        self, prompt: Sequence[int], cancel: CancelFlag | None = None, left_out: Sequence[LeftOut] = ()
+    ) -> None:
         """Bring a prompt into the cache, so that a generation that begins with it starts sooner.
+
+        Args:
+            prompt: token ids.
+            cancel: may be set from another thread to end the reading.
+            left_out: what was left out of the prompt, in its order.
 
         Raises:
             ExceededContextLengthException: the prompt is longer than the context.
@@ -161,7 +185,7 @@ class Engine:
         with self._exclusively(cancel):
             self._check_prompt(prompt, room=0)
             try:
-                for _ in self._read(prompt, cancel):
+                for _ in self._read(prompt, cancel, left_out=left_out):
                     pass
             except _Interrupted:
                 return
@@ -223,7 +247,7 @@ class Engine:
             ):
                 done = scorer.first_row
                 try:
-                    for progress in self._read(to_read, cancel, rows_from=done):
+                    for progress in self._read(to_read, cancel, done, request.left_out):
                         if progress.done > done:
                             scorer.take(self._last_rows(progress.done - done))
                             done = progress.done
@@ -240,6 +264,7 @@ class Engine:
         sampler: SamplerSettings,
         count: int,
         cancel: CancelFlag | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> Distribution | None:
         """Return what could come after a prompt, which is read into the cache; None where cancelled.
 
@@ -248,6 +273,7 @@ class Engine:
             sampler: whose effect to tell of.
             count: how many tokens to tell of.
             cancel: may be set from another thread to end the reading.
+            left_out: what was left out of the prompt, in its order.
 
         Raises:
             ExceededContextLengthException: the prompt is longer than the context.
@@ -259,7 +285,7 @@ class Engine:
         with self._exclusively(cancel):
             self._check_prompt(prompt, room=0)
             try:
-                for _ in self._read(prompt, cancel):
+                for _ in self._read(prompt, cancel, left_out=left_out):
                     pass
             except _Interrupted:
                 return None
@@ -267,10 +293,32 @@ class Engine:
                 report = chooser.report(self._cache.logits_after(prompt))
         return report.distribution if report else None
 
+    def state(self, most_bytes: int | None = None) -> KVState | None:
+        """Return a copy of what the KV cache holds; None where that is nothing, or takes more bytes.
+
+        The copy is as large as the part of the cache that is in use.
+        """
+        with self._exclusively(CancelFlag()):
+            self._cache.check()
+            if not self._cache.ids or (most_bytes is not None and self._cache.n_bytes > most_bytes):
+                return None
+            return self._cache.state()
+
+    def restore(self, state: KVState) -> None:
+        """Make the KV cache hold what it held when a copy was made.
+
+        The copy must be of the same model, loaded with the same settings: llama.cpp may end the process
+        over any other bytes.
+        """
+        with self._exclusively(CancelFlag()):
+            self._cache.check()
+            self._cache.replace(state)
+
     def forget(self) -> None:
-        """Empty the cache: the next prompt is read whole."""
+        """Empty the cache, and what is kept of earlier ones: the next prompt is read whole."""
         with self._exclusively(CancelFlag()):
             self._cache.forget()
+            self._cache.shelf.clear()
 
     def close(self) -> None:
         """Free the model; any later use raises `ModelUnloadedException`.
@@ -297,14 +345,14 @@ class Engine:
         stream = TextStream(request.stops)
         started = time.perf_counter()
         first: float | None = None
-        reused = generated = 0
+        reused = slid = generated = 0
         reason: FinishReason = "interrupted"
         logits: npt.NDArray[np.float32] | None = None
         given = iter(request.reply_start)
         prompt = request.prompt + request.reply_start
         try:
-            for progress in self._read(prompt, cancel):
-                reused = progress.reused
+            for progress in self._read(prompt, cancel, left_out=request.left_out):
+                reused, slid = progress.reused, progress.slid
                 yield progress
                 self._check_open()
             if cancel.is_set:
@@ -352,6 +400,7 @@ class Engine:
             generated_tokens=generated,
             prompt_seconds=(first or ended) - started,
             generation_seconds=ended - (first or ended),
+            slid_tokens=slid,
         )
 
     def _chooser(
@@ -391,7 +440,11 @@ class Engine:
             )
 
     def _read(
-        self, prompt: Sequence[int], cancel: CancelFlag, rows_from: int | None = None
+        self,
+        prompt: Sequence[int],
+        cancel: CancelFlag,
+        rows_from: int | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> Iterator[PromptProgress]:
         """Make the cache hold exactly `prompt`, and keep the logits after its last token.
 
@@ -402,8 +455,16 @@ class Engine:
         # llama.cpp has logits only for what was decoded last: unless they are kept, one token is left.
         is_kept = self._cache.logits_after(tuple(prompt)) is not None
         at_most = min(len(prompt) if is_kept else len(prompt) - 1, rows_from)
-        reused = self._cache.keep_common_prefix(tuple(prompt), at_most)
-        yield PromptProgress(reused, len(prompt), reused)
+        kept = self._cache.keep_beginning(prompt, at_most, left_out)
+        if not kept.is_settled:
+            self._settle(prompt[kept.tokens])
+
+        def progress() -> PromptProgress:
+            return PromptProgress(len(self._cache.ids), len(prompt), kept.tokens, kept.slid, kept.unslidable)
+
+        if len(self._cache.ids) == len(prompt) > kept.tokens:
+            self._cache.keep_logits(tuple(prompt), self._last_logits())
+        yield progress()
         while (begin := len(self._cache.ids)) < len(prompt):
             has_rows = begin >= rows_from
             chunk = prompt[begin : begin + _ROWS if has_rows else min(begin + self._n_batch, rows_from)]
@@ -419,7 +480,25 @@ class Engine:
                 )
             if len(self._cache.ids) == len(prompt):
                 self._cache.keep_logits(tuple(prompt), self._last_logits())
-            yield PromptProgress(len(self._cache.ids), len(prompt), reused)
+            yield progress()
+
+    def _settle(self, token: int) -> None:
+        """Decode a token, with which llama.cpp turns the keys that were slid to their new places.
+
+        It turns them where they are: interrupted, that would leave a cache of which nobody knows what it
+        holds. So this cannot be: it takes no longer than a token, and a little for each thousand of keys.
+        """
+        cancel = self._use.cancel
+        lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+        try:
+            self._token[0] = token
+            code = lib.llama_decode(self._context, self._one)
+        finally:
+            lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
+        if code:
+            self._cache.forget()
+            raise _failure(code)
+        self._cache.ids.append(token)
 
     def _last_logits(self) -> npt.NDArray[np.float32]:
         """Return llama.cpp's own logits after the last token: valid until the next is decoded."""
@@ -449,10 +528,7 @@ class Engine:
             raise _Interrupted
         if code == _NO_ROOM:
             return False
-        raise GenerationError(
-            f"llama.cpp failed to compute the next token (llama_decode returned {code}); see its log, "
-            f"and try a smaller context length or fewer layers on the GPU"
-        )
+        raise _failure(code)
 
     @contextmanager
     def _exclusively(self, cancel: CancelFlag) -> Iterator[None]:

@@ -33,6 +33,21 @@ class CancelFlag:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What was left out at one place of a prompt, because the context does not hold it.
+
+    Where the KV cache holds it there, what follows it is slid in its place instead of being read again.
+    """
+
+    at: int
+    """The place: before which token of the prompt."""
+
+    turns: tuple[tuple[int, ...], ...]
+    """The token ids of the turns that were left out, the oldest first. Of a longer conversation the first of
+    them may have been left out before."""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """What to generate from."""
 
@@ -49,6 +64,9 @@ class GenerationRequest:
     reply_start: tuple[int, ...] = ()
     """Token ids that the reply begins with. They are read with the prompt, and all that holds for a reply
     holds for them: they come as `Token` events first, a stop among them ends it, a grammar counts them."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of the prompt, in its order."""
 
 
 class LiveSettings:
@@ -136,6 +154,13 @@ class PromptProgress:
     reused: int
     """Tokens of the prompt that were in the cache before."""
 
+    slid: int = 0
+    """How many of `reused` were read further back, before something that is left out now, and were slid.
+    The model still knows a little of what was left out, so that its reply may be another one."""
+
+    unslidable: int = 0
+    """Tokens that were in the cache further back and are read again, as this model's cache cannot slide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -178,6 +203,9 @@ class Finished:
 
     generation_seconds: float = field(compare=False)
     """From the first token to the end."""
+
+    slid_tokens: int = 0
+    """How many of `reused_tokens` were slid; see `PromptProgress.slid`."""
 
 
 Event = PromptProgress | Candidates | Token | Finished

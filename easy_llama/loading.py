@@ -6,21 +6,21 @@ differ between layers is described by its file alone.)
 """
 
 import math
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 
+from easy_llama.cores import physical_cores, usable_cores
 from easy_llama.errors import ModelLoadError
 from easy_llama.gguf import one_line
 
 __all__ = [
     "LoadPlan",
+    "computing_bytes",
     "default_threads",
     "extended_rope_base",
     "fitting_context_length",
     "kv_cache_bytes",
     "plan_loading",
-    "usable_cores",
 ]
 
 _DEFAULT_N_BATCH = 512
@@ -28,6 +28,7 @@ _DEFAULT_ROPE_BASE = 10_000.0
 """What llama.cpp takes where a model with RoPE has no `rope.freq_base`."""
 _MAX_CONTEXT = 2**31 - 1
 _MAX_LAYERS = 4096
+_LARGE_VOCABULARY = 150_000
 _MAX_FLOAT32 = 3.4e38
 
 
@@ -60,8 +61,7 @@ def plan_loading(
     n_batch: int | None = None,
     n_threads: int | None = None,
     n_threads_batch: int | None = None,
-    physical_cores: int | None = None,
-    logical_cores: int | None = None,
+    cores: tuple[int | None, int] | None = None,
 ) -> LoadPlan:
     """Return the settings to load a model with.
 
@@ -74,8 +74,8 @@ def plan_loading(
         n_threads: threads that generate; None is `default_threads`.
         n_threads_batch: threads that read prompts; None is `n_threads` where that is given, else all
             logical cores, because reading a prompt is bound by computing and not by memory.
-        physical_cores: of this machine, where known.
-        logical_cores: that this process may use; None asks the machine.
+        cores: how many cores, where that is known, and how many hyper-threads this process may use; None asks
+            the machine.
 
     Raises:
         ValueError: A wish is out of range; the message names it.
@@ -93,7 +93,7 @@ def plan_loading(
     native = header.count("context_length", at_least=1)
     length = native if context_length is None else context_length
     trained_base = _trained_rope_base(header)
-    logical = logical_cores or usable_cores()
+    physical, logical = cores or (physical_cores(), usable_cores())
     return LoadPlan(
         context_length=length,
         native_context_length=native,
@@ -101,7 +101,7 @@ def plan_loading(
         rope_freq_base_train=trained_base,
         context_scale=length / native,
         n_batch=min(n_batch or _DEFAULT_N_BATCH, length),
-        n_threads=n_threads or default_threads(physical_cores, logical),
+        n_threads=n_threads or default_threads(physical, logical),
         n_threads_batch=n_threads_batch or n_threads or logical,
     )
 
@@ -133,6 +133,32 @@ def kv_cache_bytes(
         ModelLoadError: The header lacks a figure that is needed; the message names it.
     """
     return math.ceil(context_length * _cache_bytes_per_token(_Header(metadata), bytes_per_k, bytes_per_v))
+
+
+def computing_bytes(
+    metadata: Mapping[str, object],
+    context_length: int,
+    *,
+    n_batch: int = _DEFAULT_N_BATCH,
+    flash_attn: bool = False,
+) -> int:
+    """Return about how much memory llama.cpp computes in, in bytes, beside weights and KV cache.
+
+    That is the larger of two: the logits of a batch, or its attention to the whole context, which Flash
+    Attention takes in pieces; both in F32. Where the header does not tell how large the vocabulary is, a
+    large one is assumed.
+
+    Raises:
+        ModelLoadError: The header lacks a figure that is needed; the message names it.
+    """
+    header = _Header(metadata)
+    n_heads = max(header.per_layer("attention.head_count", _n_layers(header)), default=0)
+    n_embd = header.count("embedding_length")
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    n_known = len(tokens) if isinstance(tokens, Sized) and not isinstance(tokens, str) else 0
+    n_vocab = header.count("vocab_size", 0) or n_known or _LARGE_VOCABULARY
+    attention = context_length * (1 if flash_attn else n_heads + 1)  # the last one is the mask
+    return 4 * min(n_batch, context_length) * (max(n_vocab, attention) + 4 * n_embd)
 
 
 def fitting_context_length(
@@ -172,13 +198,6 @@ def default_threads(physical: int | None, logical: int | None) -> int:
     if physical is None:
         return logical if logical <= 4 else logical // 2
     return min(max(physical, 2), logical)
-
-
-def usable_cores() -> int:
-    """Return how many logical cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Header:

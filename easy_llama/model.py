@@ -16,13 +16,22 @@ import numpy as np
 from llama_cpp import llama_cpp as lib
 
 from easy_llama import llama_log
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem, ggml_number
 from easy_llama.engine import Engine
 from easy_llama.errors import (
     ContextScalingWarning,
     ExceededContextLengthException,
     ModelUnloadedException,
 )
-from easy_llama.events import CancelFlag, Event, Finished, GenerationRequest, LiveSettings, Token
+from easy_llama.events import (
+    CancelFlag,
+    Event,
+    Finished,
+    GenerationRequest,
+    LeftOut,
+    LiveSettings,
+    Token,
+)
 from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
@@ -59,6 +68,9 @@ class _Options:
     flash_attn: bool
     verbose: bool
     n_threads: int | None
+    n_batch: int | None
+    cache_type_k: str
+    cache_type_v: str
 
 
 class Model:
@@ -76,11 +88,16 @@ class Model:
         flash_attn: use Flash Attention.
         verbose: show llama.cpp's log on standard error.
         n_threads: threads that compute; `None` chooses by the machine.
-        on_progress: is told how far loading is, 0 to 1, and returns whether to go on.
+        n_batch: at most how many tokens of a prompt are computed at once; `None` is 512.
+        cache_type_k: what the keys of the KV cache are kept in: "f16", or one of `cache_types.CACHE_TYPES`.
+        cache_type_v: the same of its values; quantised ones need `flash_attn`.
+        on_progress: is told how far loading is, 0 to 1, and returns whether to go on. Loading ends too where
+            it raises something, which is then raised here.
 
     Raises:
-        ModelLoadError: the file cannot be loaded; the message says why and what to do.
-        ValueError: an argument is out of range.
+        ModelLoadError: the file cannot be loaded, or `on_progress` ended that; the message says which, and
+            what to do.
+        ValueError: an argument is out of range, or goes with another one not at all.
     """
 
     def __init__(
@@ -93,10 +110,23 @@ class Model:
         verbose: bool = False,
         *,
         n_threads: int | None = None,
+        n_batch: int | None = None,
+        cache_type_k: str = DEFAULT_CACHE_TYPE,
+        cache_type_v: str = DEFAULT_CACHE_TYPE,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.filename = str(Path(model_path).expanduser())
-        self._options = _Options(context_length, n_gpu_layers, offload_kqv, flash_attn, verbose, n_threads)
+        self._options = _Options(
+            context_length=context_length,
+            n_gpu_layers=n_gpu_layers,
+            offload_kqv=offload_kqv,
+            flash_attn=flash_attn,
+            verbose=verbose,
+            n_threads=n_threads,
+            n_batch=n_batch,
+            cache_type_k=cache_type_k,
+            cache_type_v=cache_type_v,
+        )
         self._on_progress = on_progress
         self._llama: llama_cpp.Llama | None = None
         self.load()
@@ -110,6 +140,8 @@ class Model:
         if self._llama is not None:
             return
         options = self._options
+        if problem := cache_type_problem(options.cache_type_k, options.cache_type_v, options.flash_attn):
+            raise ValueError(problem)
         path = Path(self.filename)
         with open_gguf(path) as header:
             header.check_complete()
@@ -117,7 +149,10 @@ class Model:
                 key: value for key, value in header.metadata.items() if not isinstance(value, GGUFArray)
             }
             plan = plan_loading(
-                header.metadata, context_length=options.context_length, n_threads=options.n_threads
+                header.metadata,
+                context_length=options.context_length,
+                n_batch=options.n_batch,
+                n_threads=options.n_threads,
             )
         if plan.context_scale >= _NOTABLE_SCALE:
             warnings.warn(_scaling_warning(path, plan), ContextScalingWarning, stacklevel=3)
@@ -127,12 +162,15 @@ class Model:
             self._on_progress,
             n_ctx=plan.context_length,
             n_batch=plan.n_batch,
+            n_ubatch=plan.n_batch,
             n_threads=plan.n_threads,
             n_threads_batch=plan.n_threads_batch,
             rope_freq_base=plan.rope_freq_base,
             n_gpu_layers=options.n_gpu_layers,
             offload_kqv=options.offload_kqv,
             flash_attn=options.flash_attn,
+            type_k=ggml_number(options.cache_type_k),
+            type_v=ggml_number(options.cache_type_v),
         )
         self._tokenizer = Tokenizer(self._llama)
         self._engine = Engine(self._llama, self._tokenizer)
@@ -173,11 +211,13 @@ class Model:
 
         Args:
             changes: arguments of the constructor: `context_length`, `n_gpu_layers`, `offload_kqv`,
-                `flash_attn`, `verbose`, `n_threads`. The others stay.
+                `flash_attn`, `verbose`, `n_threads`, `n_batch`, `cache_type_k`, `cache_type_v`. The others
+                stay.
 
         Raises:
             ModelLoadError: it cannot be loaded so; the model is then unloaded, and `load` brings it back
                 with the settings that it had.
+            ValueError: a setting is out of range, or goes with another one not at all; it is unloaded too.
             TypeError: there is no setting of that name; the model stays as it is.
         """
         before = self._options
@@ -286,6 +326,7 @@ class Model:
         cancel: CancelFlag | None = None,
         live: LiveSettings | None = None,
         reply_start: Sequence[int] = (),
+        left_out: Sequence[LeftOut] = (),
     ) -> Iterator[Event]:
         """Generate from a prompt as a stream of typed events; the last one is `Finished`.
 
@@ -299,6 +340,7 @@ class Model:
                 meanwhile.
             reply_start: token ids that the reply begins with, as the ids of an earlier reply up to a place
                 where another token is to come. Their `Token` events come first.
+            left_out: what was left out of the prompt, in its order; see `easy_llama.left_out`.
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
@@ -310,6 +352,7 @@ class Model:
             stops=tuple(stop for stop in stops if isinstance(stop, str)),
             stop_ids=frozenset(stop for stop in stops if isinstance(stop, int)),
             reply_start=tuple(reply_start),
+            left_out=tuple(left_out),
         )
         return self.engine.generate(request, cancel, live)
 

@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from easy_llama.gguf import Value, one_line, open_gguf
+from easy_llama.record import Record
 
 __all__ = ["GGUFSummary", "ModelFileName", "read_summary", "split_file_name"]
 
@@ -19,8 +19,7 @@ _FILE_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFileName:
+class ModelFileName(Record):
     """What the name of a model's file says."""
 
     display_name: str
@@ -57,8 +56,7 @@ def split_file_name(file_name: str) -> ModelFileName:
     return ModelFileName(stem, None, part, n_parts)
 
 
-@dataclass(frozen=True, slots=True)
-class GGUFSummary:
+class GGUFSummary(Record):
     """What a list of models shows of one file; texts are one line of printable characters."""
 
     path: Path

@@ -28,18 +28,25 @@ def load_llama(path: Path, on_progress: OnProgress | None, **options: Any) -> ll
 
     Args:
         path: the GGUF file.
-        on_progress: watches the loading, and may end it.
+        on_progress: watches the loading, and may end it; what it raises ends it too, and is raised here.
         options: those of `llama_cpp.Llama`.
 
     Raises:
         ModelLoadError: llama.cpp cannot load the file, `on_progress` ended it, or it is another kind of
             model.
     """
+    watch = _Watch(on_progress)
     # llama-cpp-python prints on standard error itself where it is not verbose; see llama_log.
     with llama_log.collected_errors() as errors:
         try:
-            llama = _Llama(str(path), on_progress=on_progress, verbose=True, no_perf=True, **options)
+            llama = _Llama(str(path), watch=watch, verbose=True, no_perf=True, **options)
         except Exception as error:
+            if watch.error is not None:
+                raise watch.error from None
+            if watch.is_stopped:
+                raise ModelLoadError(
+                    f"{path}: loading was stopped by on_progress; load the model again to use it"
+                ) from None
             reason = errors[0].strip() if errors else str(error)
             raise ModelLoadError(
                 f"{path}: llama.cpp cannot load this model ({reason}); try a newer llama-cpp-python, "
@@ -51,15 +58,28 @@ def load_llama(path: Path, on_progress: OnProgress | None, **options: Any) -> ll
     return llama
 
 
+class _Watch:
+    """Asks `on_progress`, which is called by native code: what it raises could go no further."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self.is_stopped = False
+        self.error: BaseException | None = None
+
+    def __call__(self, share: float, _user_data: object) -> bool:
+        try:
+            if self._on_progress is not None and not self._on_progress(share):
+                self.is_stopped = True
+        except BaseException as error:
+            self.is_stopped, self.error = True, error
+        return not self.is_stopped
+
+
 class _Llama(llama_cpp.Llama):  # type: ignore[misc]
-    """A `Llama` that tells how far it is loaded, which the class itself has no parameter for."""
+    """A `Llama` whose loading is watched, which the class itself has no parameter for."""
 
-    def __init__(self, model_path: str, *, on_progress: OnProgress | None, **options: Any) -> None:
-        @lib.llama_progress_callback  # type: ignore[untyped-decorator]
-        def callback(progress: float, user_data: object) -> bool:
-            return on_progress is None or on_progress(progress)
-
-        self._progress_callback = callback
+    def __init__(self, model_path: str, *, watch: _Watch, **options: Any) -> None:
+        self._progress_callback = lib.llama_progress_callback(watch)
         super().__init__(model_path, **options)
 
     @property

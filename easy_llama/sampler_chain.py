@@ -2,7 +2,7 @@
 
 import ctypes
 import math
-import secrets
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +22,7 @@ _BARELY_POSSIBLE = 1e-30
 
 def draw_seed() -> int:
     """Return a fresh random seed for `SamplerSettings.seed`."""
-    return secrets.randbelow(MAX_SEED + 1)
+    return random.SystemRandom().randrange(MAX_SEED + 1)
 
 
 @contextmanager

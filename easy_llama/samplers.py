@@ -4,7 +4,6 @@ This module loads no llama.cpp: the native chain that follows these settings is 
 """
 
 import dataclasses
-import difflib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -335,6 +334,8 @@ def preset(name: str) -> SamplerSettings:
     try:
         return by_key[name.lower()]
     except KeyError:
+        import difflib  # seldom needed, and a part of what importing the library takes
+
         near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.3)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(PRESETS)}"
         raise ValueError(f"no sampler preset is called {name!r}; {hint}") from None

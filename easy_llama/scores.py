@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from easy_llama.events import Distribution, Likelihood, PromptProgress
+from easy_llama.events import Distribution, LeftOut, Likelihood, PromptProgress
 from easy_llama.samplers import SamplerSettings, SimpleSampling
 
 __all__ = ["OnRead", "Score", "ScoreRequest", "ScoredToken"]
@@ -32,6 +32,9 @@ class ScoreRequest:
     reply_start: int | None = None
     """Where the reply begins that a grammar of the sampler is for, at `start` or before it; None is `start`.
     Where the reply does not follow the grammar, as a text that a person changed, it has no effect."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of the text, in its order: what was slid over that is used as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from easy_llama.errors import DroppedMessagesWarning, ExceededContextLengthException
-from easy_llama.events import CancelFlag, Finished, Token
+from easy_llama.events import CancelFlag, Finished, LeftOut, Token
 from easy_llama.formats import build_prompt, for_model, stops_of
+from easy_llama.left_out import TurnTokens, find_left_out
 from easy_llama.message import Message
 from easy_llama.model import Model
-from easy_llama.prompt import Piece, Written, encode_prompt, prompt_text
+from easy_llama.prompt import Piece, Written, encode_prompt, piece_of_each_token, prompt_text
 from easy_llama.samplers import MAX_SEED, DefaultSampling, SamplerSettings
 
 __all__ = ["Message", "Thread"]
@@ -25,6 +27,14 @@ _SUMMARIZE = "Summarize our conversation so far in a few sentences. Write nothin
 
 class _SupportsWrite(Protocol):
     def write(self, text: str, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What the model reads before it writes."""
+
+    pieces: tuple[Piece, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class Thread:
@@ -100,8 +110,8 @@ class Thread:
                 any error, the thread is as it was.
         """
         question = self.create_message("user", prompt)
-        pieces = self._prompt([*self.messages, question], reply_start)
-        reply = self._write(pieces, reply_start, on_text, cancel)
+        before_reply = self._prompt([*self.messages, question], reply_start)
+        reply = self._write(before_reply, reply_start, on_text, cancel)
         self.messages += [question, reply]
         return reply["content"]
 
@@ -119,9 +129,9 @@ class Thread:
         """
         if not self.messages or self.messages[-1]["role"] != "bot":
             raise ValueError("the last message is not the bot's, so there is no reply to write anew")
-        pieces = self._prompt(self.messages[:-1], reply_start)
+        prompt = self._prompt(self.messages[:-1], reply_start)
         attempt = self.messages[-1].attempt + 1
-        self.messages[-1] = self._write(pieces, reply_start, on_text, cancel, attempt)
+        self.messages[-1] = self._write(prompt, reply_start, on_text, cancel, attempt)
         return self.messages[-1]["content"]
 
     def summarize(self, *, on_text: OnText | None = None, cancel: CancelFlag | None = None) -> str:
@@ -131,13 +141,14 @@ class Thread:
         """
         if not self.messages:
             return ""
-        pieces = self._prompt([*self.messages, self.create_message("user", _SUMMARIZE)])
-        return self._write(pieces, "", on_text, cancel)["content"]
+        request = self._prompt([*self.messages, self.create_message("user", _SUMMARIZE)])
+        return self._write(request, "", on_text, cancel)["content"]
 
     def warmup(self) -> None:
         """Read the thread into the model's cache, so that the next reply begins sooner."""
         if self.messages:
-            self.model.engine.read(self._encode(self._prompt(self.messages)))
+            prompt = self._prompt(self.messages)
+            self.model.engine.read(self._encode(prompt.pieces), left_out=prompt.left_out)
 
     def inference_str_from_messages(self) -> str:
         """Return the text that the model reads before it writes the next message.
@@ -145,7 +156,7 @@ class Thread:
         Raises:
             ExceededContextLengthException: the newest turn alone does not fit the context.
         """
-        return prompt_text(self._prompt(self.messages))
+        return prompt_text(self._prompt(self.messages).pieces)
 
     def len_messages(self) -> int:
         """Return the length of all messages in tokens, in their format, also where they do not fit."""
@@ -195,7 +206,7 @@ class Thread:
 
     def _write(
         self,
-        pieces: Sequence[Piece],
+        prompt: _Prompt,
         reply_start: str,
         on_text: OnText | None,
         cancel: CancelFlag | None,
@@ -212,7 +223,13 @@ class Thread:
 
         add(reply_start)
         sampler = _for_attempt(self.sampler, attempt)
-        events = self.model.events(pieces, stops_of(self.format), sampler, cancel or CancelFlag())
+        events = self.model.events(
+            prompt.pieces,
+            stops_of(self.format),
+            sampler,
+            cancel or CancelFlag(),
+            left_out=prompt.left_out,
+        )
         # Closed at once also where `on_text` raises: the model may be unloaded before Python would do so.
         with closing(events):  # type: ignore[type-var]
             for event in events:
@@ -222,7 +239,7 @@ class Thread:
                     ids = event.ids
         reply = self.create_message("bot", "".join(text))
         reply.attempt = attempt
-        start_ids = self._start_ids(pieces, reply_start)
+        start_ids = self._start_ids(prompt.pieces, reply_start)
         if start_ids is not None and (ids or reply["content"] == reply_start):
             reply.remember_ids(start_ids + ids)
         return reply
@@ -239,9 +256,11 @@ class Thread:
         is_its_own = whole[: len(before)] == before and self.model.tokenizer.decode(ids) == reply_start
         return ids if is_its_own else None
 
-    def _prompt(self, messages: Sequence[Message], reply_start: str = "") -> tuple[Piece, ...]:
+    def _prompt(self, messages: Sequence[Message], reply_start: str = "") -> _Prompt:
         """Return what the model reads before it writes, shortened to leave room in the context."""
         kept = self._fitting(messages, reply_start)
+        pieces = self._pieces(kept, reply_start)
+        left_out: tuple[LeftOut, ...] = ()
         if dropped := len(messages) - len(kept):
             count = "The oldest message was" if dropped == 1 else f"The {dropped:,} oldest messages were"
             warnings.warn(
@@ -250,7 +269,14 @@ class Thread:
                 DroppedMessagesWarning,
                 stacklevel=3,
             )
-        return self._pieces(kept, reply_start)
+            head, _ = _turns(messages)
+            numbers = [*range(head), *range(head + dropped, len(messages))]
+            whole = self._turn_tokens(self._pieces(messages, reply_start))
+            left_out = find_left_out(whole, self._turn_tokens(pieces), numbers)
+        return _Prompt(pieces, left_out)
+
+    def _turn_tokens(self, pieces: Sequence[Piece]) -> TurnTokens:
+        return TurnTokens.of(pieces, self._encode(pieces), piece_of_each_token(pieces, self.model.tokenizer))
 
     def _fitting(self, messages: Sequence[Message], reply_start: str) -> Sequence[Message]:
         """Return the system messages at the start, and the newest whole turns that leave room."""

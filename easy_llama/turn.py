@@ -1,13 +1,13 @@
 """A message of a conversation, as prompt formats see it."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from easy_llama.record import Record
 
 Role = Literal["system", "user", "bot"]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Record):
     """One message of a conversation, as a prompt format sees it."""
 
     role: Role

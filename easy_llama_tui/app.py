@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.widget import AwaitMount
+from textual.worker import WorkType
 
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.locations import config_file
@@ -29,6 +30,7 @@ from easy_llama_tui.preferences.themes import (
 from easy_llama_tui.replies.engine import ChatEngine
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.settings import Settings
+from easy_llama_tui.suspension import Suspension
 from easy_llama_tui.text.display_text import one_line, printable, without_heaps
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
+
+_GARBAGE = 10_000
+"""How many more objects there are when garbage is looked for."""
 
 _LONGEST_NOTICE = 2_000
 """What a notice holds at most, in characters: it must not cover more than the screen."""
@@ -69,6 +74,8 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.keys = settings.config.keys
         """The keys in force, which the widgets name."""
         self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
+        self._is_leaving = False
+        self._suspension = Suspension(self, self.chat_screen.save_now)
         self.set_keymap(settings.config.keys.keymap())
         self._theme_problems = self._use_themes()
 
@@ -133,6 +140,15 @@ class EzllamaApp(App[None], inherit_bindings=False):
         if self.screen_stack:
             super().refresh_css(animate=animate)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return what speaks to the terminal: where Textual would take its own for Unix, ours."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from easy_llama_tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
     def get_default_screen(self) -> ChatScreen:
         """Return the chat: there is no other screen below it."""
         return self.chat_screen
@@ -153,11 +169,19 @@ class EzllamaApp(App[None], inherit_bindings=False):
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 loop.add_signal_handler(getattr(signal, name), self._on_signal)
+        if not self.is_headless:
+            self._suspension.install()
 
     def _settle(self) -> None:
         """Do what the first picture need not wait for."""
+        from easy_llama_tui.leaving import UnheldThreads
+
+        asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
             gc.freeze()
+            # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
+            # objects, as Python does, was a tenth of what it costs to show a reply as it is written.
+            gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
             gc.enable()
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())
@@ -176,11 +200,29 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self._read_more_themes()
         self.push_screen(ThemeScreen())
 
+    def action_suspend_process(self) -> None:
+        """Stop for now, and give the terminal to the shell."""
+        if not self._suspension.suspend():
+            self.notify("There is no shell to go back to here.", markup=False)
+
+    def terminal_gone(self) -> None:
+        """Save and leave: there is nobody to show anything to."""
+        self._on_signal()
+
     async def action_quit(self) -> None:
-        """Save and leave."""
+        """Save and leave; where something cannot be saved, ask first."""
+        await self.chat_screen.all_typed()
+        if self.chat_screen.saving.may_leave(self._leave):
+            self._leave()
+
+    def _leave(self) -> None:
         self._remember()
         self.left_cleanly = self.chat_screen.leave()
         self.exit()
+
+    async def _leave_without_asking(self) -> None:
+        await self.chat_screen.all_typed()
+        self._leave()
 
     @on(ChatScreen.ModelUsed)
     def _on_model_used(self, message: ChatScreen.ModelUsed) -> None:
@@ -211,8 +253,12 @@ class EzllamaApp(App[None], inherit_bindings=False):
         )
 
     def _on_signal(self) -> None:
+        if self._is_leaving:
+            return  # a terminal that goes away is told of in several ways
+        self._is_leaving = True
+        from easy_llama_tui.leaving import end_within
+
         # Should the app hang, a terminal that is gone must not leave it behind, computing.
-        timer = threading.Timer(HANG_SECONDS, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
-        self.run_worker(self.action_quit())
+        end_within(HANG_SECONDS, 1)
+        leave: WorkType[None] = self._leave_without_asking
+        self.run_worker(leave)

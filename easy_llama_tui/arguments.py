@@ -25,6 +25,16 @@ def build_parser() -> argparse.ArgumentParser:
         const=LATEST,
         help="continue a chat: the last one, or the one with this id or file",
     )
+    chat.add_argument(
+        "--recover",
+        action="store_true",
+        help="with --resume: where the chat's file is damaged, open a copy of what can be read",
+    )
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="measure how fast the model reads and writes, beside llama.cpp alone, and end",
+    )
     parser.add_argument(
         "--print-config",
         action="store_true",

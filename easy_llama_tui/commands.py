@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from easy_llama_tui.preferences.key import Key
+from easy_llama_tui.replies.wording import ChatState
 from easy_llama_tui.screens.chat_screen import ChatScreen
 from easy_llama_tui.screens.palette import Command, Palette
 
@@ -20,27 +21,28 @@ def chat_palette(chat: ChatScreen) -> Palette:
 
 def _commands_of(chat: ChatScreen) -> list[Command]:
     keys = chat.settings.config.keys
-    return commands((*keys.chat, *keys.app), chat.run_action, chat.turns.running is not None)
+    can_stop = chat.turns.running is not None or chat.turns.state is ChatState.LOADING
+    return commands((*keys.chat, *keys.app), chat.run_action, can_stop)
 
 
-def commands(keys: Iterable[Key], run: Callable[[str], Any], is_replying: bool) -> list[Command]:
+def commands(keys: Iterable[Key], run: Callable[[str], Any], can_stop: bool) -> list[Command]:
     """Return the commands for these keys, in the order in which they are looked for.
 
     Args:
         keys: the actions.
         run: runs an action.
-        is_replying: whether there is a reply to stop.
+        can_stop: whether there is a reply, or a model that loads, to stop.
     """
-    offered = [key for key in keys if _is_offered(key, is_replying)]
+    offered = [key for key in keys if _is_offered(key, can_stop)]
     return [
         Command(key.description, key.shown or key.typed, partial(run, key.action), f"{key.shown} {key.typed}")
         for key in sorted(offered, key=_place)
     ]
 
 
-def _is_offered(key: Key, is_replying: bool) -> bool:
+def _is_offered(key: Key, can_stop: bool) -> bool:
     # What Ctrl+C means, the moment says, and a palette has none.
-    return key.id not in ("interrupt", "commands") and (is_replying or key.id != "stop")
+    return key.id not in ("interrupt", "commands") and (can_stop or key.id != "stop")
 
 
 def _place(key: Key) -> int:

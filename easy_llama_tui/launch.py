@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easy_llama import samplers
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem
 from easy_llama.model_file import read_summary
+from easy_llama.record import Record
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import LATEST
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.labels import ModelReference
-from easy_llama_tui.chats.session_table import SessionError
+from easy_llama_tui.chats.session_table import DamagedSessionError, SessionError
 from easy_llama_tui.preferences.config import Config, load_config, unknown_choice, with_command_line
 from easy_llama_tui.preferences.remembered import Remembered, with_remembered
 from easy_llama_tui.preferences.remembered import load as load_remembered
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from easy_llama_tui.chats.session import Session
-    from easy_llama_tui.chats.session_store import SessionStore
+    from easy_llama_tui.chats.session_store import OpenedSession, SessionStore
 
     MakeStore = Callable[[], SessionStore]
 
@@ -41,8 +42,7 @@ class LaunchError(Exception):
     """The program cannot start as it was asked to; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Record):
     """What the person's own files say."""
 
     config: Config
@@ -55,8 +55,7 @@ class Surroundings:
     """What is wrong in those files, one line each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """What the app begins with."""
 
     options: LoadOptions | None
@@ -70,6 +69,9 @@ class Launch:
     policy: Policy
     session: Session | None
     """The chat to continue, if any."""
+
+    held_by: str
+    """Who has that chat open already; empty where nobody has."""
 
     notices: tuple[str, ...]
 
@@ -113,7 +115,8 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
     """
     config = with_command_line(around.config, arguments)
     notices: list[str] = []
-    session = _resumed(arguments.resume, store)
+    opened = _resumed(arguments, store, notices)
+    session = opened.session if opened else None
     format_name = _format_name(arguments, config, around, notices)
     preset_name = _preset_name(arguments, config, around, notices)
     seed = _seed(arguments.seed)
@@ -123,6 +126,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
     # Fails here, with the terminal untouched, where the file is missing or no model.
     model = ModelReference(str(path), read_summary(path).display_name) if path else ModelReference("", "")
     wished = config.model
+    cache_type_v = _cache_type_v(arguments, config, notices)
     return Launch(
         options=LoadOptions(
             path=path,
@@ -131,6 +135,9 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
             offload_kqv=wished.offload_kqv,
             flash_attn=wished.flash_attn,
             n_threads=wished.threads,
+            n_batch=wished.n_batch,
+            cache_type_k=wished.cache_type_k,
+            cache_type_v=cache_type_v,
         )
         if path
         else None,
@@ -141,6 +148,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
         system=config.chat.system,
         policy=Policy(config.chat.context_policy),
         session=session,
+        held_by=str(opened.holder) if opened and opened.holder else "",
         notices=tuple(notices),
     )
 
@@ -154,6 +162,7 @@ def open_chat(launch: Launch, arguments: argparse.Namespace, around: Surrounding
     if launch.session is None:
         return launch.begin_chat()
     chat = Chat.from_session(launch.session)
+    chat.held_by = launch.held_by
     if launch.options is not None:
         chat.model = launch.model
     if arguments.format is not None:
@@ -180,15 +189,37 @@ def demo_model() -> Path | None:
     return None
 
 
-def _resumed(wanted: str | None, store: MakeStore) -> Session | None:
+def _resumed(arguments: argparse.Namespace, store: MakeStore, notices: list[str]) -> OpenedSession | None:
+    wanted = arguments.resume
     if wanted is None:
+        if arguments.recover:
+            raise LaunchError("--recover goes with --resume: which chat?")
         return None
-    if wanted != LATEST:
-        return store().load(os.fspath(Path(wanted).expanduser()))
-    latest = store().latest()
-    if latest is None:
-        raise LaunchError("there is no chat to resume yet; start without --resume")
-    return store().load(latest.id)
+    if wanted == LATEST:
+        latest = store().latest()
+        if latest is None:
+            raise LaunchError("there is no chat to resume yet; start without --resume")
+        wanted = latest.id
+    wanted = os.fspath(Path(wanted).expanduser())
+    try:
+        return store().open(wanted)
+    except DamagedSessionError as error:
+        if not arguments.recover:
+            raise SessionError(
+                str(error), "--recover beside --resume opens a copy of what can be read."
+            ) from None
+        return _recovered(wanted, error, store(), notices)
+
+
+def _recovered(wanted: str, error: SessionError, store: SessionStore, notices: list[str]) -> OpenedSession:
+    recovery = store.recover(wanted)
+    if recovery.is_empty:
+        raise SessionError(str(error), "No message in it can be read.") from None
+    opened = store.open(store.save_recovered(recovery).id)
+    whole = "1 message" if recovery.whole == 1 else f"{recovery.whole:,} messages"
+    partly = f" and {recovery.partial:,} in part" if recovery.partial else ""
+    notices.append(f"{error.what} The file is as it was; this is a copy with {whole}{partly}.")
+    return opened
 
 
 def _model_path(
@@ -198,7 +229,7 @@ def _model_path(
         return wanted.expanduser().absolute()
     if session is not None:
         path = Path(session.model.path)
-        if session.model.path and path.is_file():
+        if session.model.path and _is_file(path):
             return path
         notices.append(
             f"The model of this chat is not there any more: {session.model.path or 'none was named'}. "
@@ -207,7 +238,7 @@ def _model_path(
         return None
     if config.model.path:
         path = Path(config.model.path).expanduser()
-        if path.is_file():
+        if _is_file(path):
             return path
         notices.append(f"config.toml: [model] path: there is no file {path}; another model is used.")
     if (last := _last_model(store)) is not None:
@@ -220,13 +251,18 @@ def _model_path(
     )
 
 
+def _is_file(path: Path) -> bool:
+    """Return whether there is a file, as far as one may see it."""
+    return os.path.isfile(path)  # noqa: PTH113 (raises for no name, and for no folder that is closed to us)
+
+
 def _last_model(store: MakeStore) -> Path | None:
     try:
         latest = store().latest()
         session = store().load(latest.id) if latest else None
     except SessionError:
         return None  # a damaged chat must not keep a new one from starting
-    if session is None or not session.model.path or not Path(session.model.path).is_file():
+    if session is None or not session.model.path or not _is_file(Path(session.model.path)):
         return None
     return Path(session.model.path)
 
@@ -266,6 +302,19 @@ def _preset_name(
     file = locations.config_file()
     notices.append(str(unknown_choice(file, "chat.sampler", wanted, around.presets, _DEFAULT_PRESET)))
     return _DEFAULT_PRESET
+
+
+def _cache_type_v(arguments: argparse.Namespace, config: Config, notices: list[str]) -> str:
+    """Return what the values of the KV cache are kept in, if that goes with the other settings."""
+    wished = config.model
+    problem = cache_type_problem(wished.cache_type_k, wished.cache_type_v, wished.flash_attn)
+    if not problem:
+        return wished.cache_type_v
+    if arguments.cache_type_v is not None:
+        raise LaunchError(f"--cache-type-v: {problem}")
+    file = locations.config_file().name
+    notices.append(f"{file}: [model] {problem}. This time they are in {DEFAULT_CACHE_TYPE}.")
+    return DEFAULT_CACHE_TYPE
 
 
 def _seed(wanted: int | None) -> int | None:

@@ -23,6 +23,11 @@ def sessions_folder() -> "Path":
     return _folders().user_data_path / "sessions"
 
 
+def drafts_folder() -> "Path":
+    """Return the folder that holds what was written and not sent."""
+    return _folders().user_data_path / "drafts"
+
+
 def log_file() -> "Path":
     """Return the file that log lines go to."""
     return _folders().user_log_path / f"{APP_NAME}.log"
@@ -56,6 +61,11 @@ def history_file() -> "Path":
 def index_file() -> "Path":
     """Return the file that makes the list of chats quick; it can be made again."""
     return cache_folder() / "chats.json"
+
+
+def chat_states_folder() -> "Path":
+    """Return the folder of what models have read of chats; it can be read again."""
+    return cache_folder() / "chat-states"
 
 
 def state_file() -> "Path":

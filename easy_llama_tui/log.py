@@ -2,7 +2,10 @@
 
 import logging
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
+
+from easy_llama_tui.private_files import make_private_folder, open_private
 
 _MAX_BYTES = 4 * 1024 * 1024
 
@@ -26,9 +29,13 @@ class _LogFile(logging.Handler):
     def _file(self) -> logging.Handler:
         from logging.handlers import RotatingFileHandler
 
+        class PrivateFile(RotatingFileHandler):
+            def _open(self) -> TextIOWrapper:
+                return open(self.baseFilename, "a", encoding=self.encoding, opener=open_private)
+
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = RotatingFileHandler(self._path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
+            make_private_folder(self._path.parent)
+            file = PrivateFile(self._path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
         except OSError:
             return logging.NullHandler()  # a chat without a log is better than no chat
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -34,6 +34,9 @@ class Settings:
     history_file: Path | None = None
     """Where what was written is remembered."""
 
+    drafts_folder: Path | None = None
+    """Where what is written and not sent is kept; None keeps none."""
+
     index_file: Path | None = None
     """Where the list of chats is kept for the next time."""
 
@@ -50,3 +53,6 @@ class Settings:
 
     notices: tuple[str, ...] = ()
     """What to tell the person at once."""
+
+    tell_chat: Callable[[str], None] = lambda _name: None
+    """Is told what resumes the chat that is open; "" where it is not saved."""

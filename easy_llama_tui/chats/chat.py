@@ -47,6 +47,8 @@ class Chat:
         self._title = ""
         self._extra: dict[str, object] = {}
         self._file: Path | None = None
+        self.held_by = ""
+        """Who has the chat open already, so that it is only to be read here; empty where nobody has."""
         self.was_saved = False
         """Whether there is a file of it, or soon will be."""
         if system:
@@ -81,6 +83,18 @@ class Chat:
         return self._id
 
     @property
+    def resumed_by(self) -> str:
+        """What `--resume` takes: its id, or its file where that lies elsewhere; "" where it is not saved."""
+        if not self.was_saved:
+            return ""
+        return self._id if self._file is None else str(self._file)
+
+    @property
+    def place(self) -> str:
+        """What tells it from all other chats: its id, or the path of its file outside the folder of chats."""
+        return str(self._file or self._id)
+
+    @property
     def has_messages(self) -> bool:
         """Whether there is anything to save: a system message alone is not."""
         return any(message.role != "system" for message in self.conversation.messages)
@@ -101,6 +115,22 @@ class Chat:
     def rename(self, title: str) -> None:
         """Give the chat a title; an empty one lets it be called by its first words again."""
         self._title = title_from(title)
+
+    def duplicate(self) -> Chat:
+        """Return a copy with all alternatives, as a new chat that is free to be changed."""
+        from dataclasses import replace
+
+        now = utc_now()
+        session = self.snapshot()
+        copy = replace(
+            session,
+            id=new_session_id(now, SystemRandom()),
+            title=title_from(f"copy of {session.title}"),
+            named=True,
+            created=now,
+            file=None,
+        )
+        return Chat.from_session(copy)
 
     def ask(self, text: str, opening: str = "") -> Message:
         """Add what a person wrote, and the reply to it, which begins with `opening`; return the reply."""

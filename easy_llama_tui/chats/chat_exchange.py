@@ -1,7 +1,5 @@
 """Chats to and from files of other programs: Markdown, JSON and plain text, told apart by their suffix."""
 
-import contextlib
-import os
 import re
 import stat
 from collections.abc import Callable
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from easy_llama_tui.atomic_write import write_atomically
+from easy_llama_tui.atomic_write import write_atomically, write_new
 from easy_llama_tui.chats.session import SessionError
 from easy_llama_tui.chats.transcript import Transcript
 from easy_llama_tui.chats.transcript_formats import (
@@ -86,7 +84,7 @@ def export_chat(transcript: Transcript, path: Path, *, replace: bool = False) ->
         if replace:
             write_atomically(path, data)
         else:
-            _write_new(path, data)
+            write_new(path, data)
     except FileExistsError:
         raise SessionError(f"{path} is there already.", "Choose another name, or replace it.") from None
     except (OSError, ValueError) as error:
@@ -108,20 +106,6 @@ def import_chat(path: Path) -> Transcript:
     if not transcript.entries:
         raise SessionError(f"{path} holds no messages.", "Choose the file of another chat.")
     return transcript
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not be there yet; on any error it is not there afterwards."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise
 
 
 def _read_bounded(path: Path) -> str:

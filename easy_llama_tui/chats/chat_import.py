@@ -6,7 +6,7 @@ from typing import Final
 
 from easy_llama_tui.chats.chat_exchange import FORMATS, LARGEST_FILE, ExchangeFormat, format_for
 from easy_llama_tui.chats.session import SessionError
-from easy_llama_tui.chats.session_store import read_text
+from easy_llama_tui.chats.session_files import read_text
 from easy_llama_tui.chats.transcript import Transcript
 
 _MARKDOWN, _JSON, _PLAIN_TEXT = FORMATS

@@ -21,8 +21,10 @@ from typing import Final
 from easy_llama_tui.atomic_write import write_atomically
 from easy_llama_tui.chats.conversation import storable_text
 from easy_llama_tui.chats.session import Session, SessionError, from_toml
+from easy_llama_tui.chats.session_files import read_text
 from easy_llama_tui.chats.session_skim import Skimmed, header_text, skim
-from easy_llama_tui.chats.session_store import SessionStore, read_text
+from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.private_files import make_private_folder
 
 FIRST_WORDS_LENGTH: Final = 120
 
@@ -122,7 +124,7 @@ class ChatIndex:
             "chats": {name: _row(stamp, summary) for name, (stamp, summary) in entries.items()},
         }
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._file.parent)
             write_atomically(self._file, json.dumps(index, separators=(",", ":")).encode("ascii"))
         except (OSError, ValueError):
             _log.warning("the index of chats %s cannot be written", self._file, exc_info=True)

@@ -10,8 +10,8 @@ from typing import Final
 
 from easy_llama_tui.chats.chat_index import ChatSummary
 from easy_llama_tui.chats.session import SessionError
+from easy_llama_tui.chats.session_files import read_text
 from easy_llama_tui.chats.session_skim import skim
-from easy_llama_tui.chats.session_store import read_text
 
 BEFORE: Final = 40
 """How many characters a snippet shows before the match, at most."""

@@ -1,10 +1,10 @@
 """Which messages the model reads where the context does not hold them all. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from easy_llama.record import Record
 from easy_llama.turn import Turn
 
 _SLACK = 8
@@ -24,8 +24,7 @@ class Policy(StrEnum):
     """Leave out nothing: say that the context is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathTurn:
+class PathTurn(Record):
     """One turn of the prompt, and the messages that it is made of."""
 
     turn: Turn
@@ -40,8 +39,7 @@ class PathTurn:
         return PathTurn(turn, (*self.messages, message), self.pinned or pinned)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Record):
     """What of a conversation the model reads."""
 
     outside: frozenset[str]

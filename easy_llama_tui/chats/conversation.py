@@ -7,11 +7,12 @@ changed on the UI thread only; the messages in it are immutable and may be hande
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Literal
 
+from easy_llama.record import Record
 from easy_llama.turn import Role, Turn
 from easy_llama_tui.chats.context_window import PathTurn
 from easy_llama_tui.chats.message import (
@@ -49,8 +50,7 @@ HEAD: Final = _Head.HEAD
 _NUMBERED_ID = re.compile(r"m([0-9]{1,15})")
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Record):
     """Messages that were taken out of a conversation."""
 
     messages: tuple[Message, ...]
@@ -99,7 +99,9 @@ class Conversation:
         self._next_number = 1
         for message in messages:
             if message.id in self._messages:
-                raise ConversationError(f"the id {message.id!r} is given to two messages")
+                raise ConversationError(
+                    f"the id {message.id!r} is given to two messages", len(self._messages)
+                )
             self._insert(message)
         self._check_parents()
         self._check_loops()
@@ -391,10 +393,11 @@ class Conversation:
             waiting.extend(self._children[one])
 
     def _check_parents(self) -> None:
-        for message in self._messages.values():
+        for place, message in enumerate(self._messages.values()):
             if message.parent is not None and message.parent not in self._messages:
                 raise ConversationError(
-                    f"message {message.id!r} follows {message.parent!r}, which is not one of the messages"
+                    f"message {message.id!r} follows {message.parent!r}, which is not one of the messages",
+                    place,
                 )
 
     def _check_loops(self) -> None:
@@ -408,4 +411,7 @@ class Conversation:
         while above is not None and above not in seen:
             seen.add(above)
             above = self._messages[above].parent
-        raise ConversationError(f"message {above!r} follows itself, by way of its parents")
+        assert above is not None
+        raise ConversationError(
+            f"message {above!r} follows itself, by way of its parents", list(self._messages).index(above)
+        )

@@ -1,11 +1,11 @@
 """What a chat is called: its id, its title, and its model. Light, since the first picture shows them."""
 
 import unicodedata
-from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.chats.message import storable_text, whole_second
 
 TITLE_LENGTH: Final = 60
@@ -16,8 +16,7 @@ _DIRECTION_CONTROLS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReference:
+class ModelReference(Record):
     """The model that a chat was last held with."""
 
     path: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.samplers import SamplerSettings
 
 MILLISECONDS: Final = 3
@@ -32,6 +33,12 @@ class Recipe:
     """How many layers were on a GPU, -1 for all; None where that is unknown."""
     flash_attn: bool = False
     """Whether Flash Attention was used."""
+    batch: int | None = None
+    """At most how many tokens of a prompt were computed at once; None where that is unknown."""
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    """What the keys of the KV cache were kept in."""
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    """What its values were kept in."""
 
     def __post_init__(self) -> None:
         if self.sampler.seed is not None:
@@ -66,6 +73,8 @@ class Making:
     """The length of the prompt; 0 where that is unknown."""
     reused_tokens: int = 0
     """How many of them were in the KV cache before."""
+    slid_tokens: int = 0
+    """How many of those were read before messages that were left out then, and were slid in their place."""
     written_tokens: int = 0
     """How many tokens were written."""
     left_out: int = 0

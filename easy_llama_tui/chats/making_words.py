@@ -81,6 +81,8 @@ def _facts(making: Making) -> list[tuple[str, str]]:
         ("threads", UNKNOWN if recipe.threads is None else str(recipe.threads)),
         ("layers on the GPU", _layers(recipe.gpu_layers)),
         ("Flash Attention", "on" if recipe.flash_attn else "off"),
+        ("KV cache", f"keys in {recipe.cache_type_k}, values in {recipe.cache_type_v}"),
+        ("read at once", UNKNOWN if recipe.batch is None else f"{recipe.batch:,} tokens"),
         ("sampler preset", recipe.preset),
     ]
     facts += [
@@ -94,7 +96,8 @@ def _facts(making: Making) -> list[tuple[str, str]]:
 def _prompt(making: Making) -> str:
     if not making.prompt_tokens:
         return UNKNOWN
-    return f"{making.prompt_tokens:,} tokens, {making.reused_tokens:,} of them were in the KV cache"
+    slid = f", {making.slid_tokens:,} of these slid" if making.slid_tokens else ""
+    return f"{making.prompt_tokens:,} tokens, {making.reused_tokens:,} of them were in the KV cache{slid}"
 
 
 def _with_seconds(what: str, seconds: float | None) -> str:
@@ -137,6 +140,12 @@ def _cautions(message: Message, now: Recipe | None) -> list[str]:
             f"as after another chat or a restart, figures differ in their last digits, and the text may "
             f"take another turn."
         )
+    if made[-1].slid_tokens:
+        cautions.append(
+            f"{made[-1].slid_tokens:,} of these tokens were read when messages still stood before them that "
+            f"were left out then, and were slid in their place. Read anew, they know nothing of those "
+            f"messages, and the text may well be another one."
+        )
     cautions += _differences(made[-1].recipe, now)
     return cautions
 
@@ -151,12 +160,18 @@ def _differences(then: Recipe, now: Recipe | None) -> list[str]:
         ("threads", then.threads, now.threads),
         ("layers on the GPU", then.gpu_layers, now.gpu_layers),
         ("Flash Attention", then.flash_attn, now.flash_attn),
+        ("KV cache", _cache_types(then), _cache_types(now)),
+        ("tokens read at once", then.batch, now.batch),
         ("context length", then.context_length, now.context_length),
     )
     changed = [name for name, before, after in pairs if before is not None and before != after]
     if not changed:
         return []
     return [f"The model is loaded in another way now ({', '.join(changed)}), which may change a word."]
+
+
+def _cache_types(recipe: Recipe) -> tuple[str, str]:
+    return recipe.cache_type_k, recipe.cache_type_v
 
 
 def _messages(count: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
+
+from easy_llama.record import Record
 
 if TYPE_CHECKING:
     from easy_llama.turn import Role
@@ -15,6 +17,11 @@ Finish = Literal["stop", "length", "interrupted", "error"]
 
 class ConversationError(ValueError):
     """Messages do not form a tree, or a message was asked for that is not in it."""
+
+    def __init__(self, what: str, place: int | None = None) -> None:
+        """Make an error of what is wrong, and of which of the messages it is wrong with, from 0."""
+        super().__init__(what)
+        self.place = place
 
 
 def storable_text(text: str) -> str:
@@ -45,8 +52,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     """One message of a conversation; a changed message is a new value with the same id.
 
     Lone surrogates in `content` become U+FFFD. `created` is brought to whole seconds in UTC.

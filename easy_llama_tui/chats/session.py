@@ -10,7 +10,7 @@ Files of older schemas are brought to this one step by step (`session_upgrades`)
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +30,7 @@ from easy_llama_tui.chats.conversation import (
 )
 from easy_llama_tui.chats.labels import ModelReference, new_session_id, title_from
 from easy_llama_tui.chats.making import Recipe
+from easy_llama_tui.chats.session_lines import line_of
 from easy_llama_tui.chats.session_makings import (
     ids_line,
     made_line,
@@ -39,12 +40,20 @@ from easy_llama_tui.chats.session_makings import (
     recipe_blocks,
     recipe_numbers,
 )
-from easy_llama_tui.chats.session_table import FILE_IS_KEPT, SamplerValue, SessionError, Table
+from easy_llama_tui.chats.session_table import (
+    FILE_IS_KEPT,
+    DamagedSessionError,
+    SamplerValue,
+    SessionError,
+    Spot,
+    Table,
+)
 from easy_llama_tui.chats.session_upgrades import upgraded
 
 __all__ = [
     "FILE_IS_KEPT",
     "SCHEMA",
+    "DamagedSessionError",
     "ModelReference",
     "SamplerChoice",
     "SamplerValue",
@@ -63,6 +72,7 @@ _OWN_KEYS: Final = frozenset(
     {"schema", "id", "title", "named", "created", "updated", "head", "model", "format", "sampler", "context"}
     | {"messages", "recipes", "shown"}
 )
+_LINE_IN_ERROR: Final = re.compile(r"at line ([0-9]+)")
 # Escaping DEL and the C1 controls too keeps a file harmless when it is printed in a terminal.
 _ESCAPES: Final = {code: f"\\u{code:04X}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     ord("\n"): "\n",
@@ -244,10 +254,19 @@ def from_toml(text: str, source: str, *, header_only: bool = False) -> Session:
         header_only: Leave out the messages and the head, which then need not be in `text`.
 
     Raises:
-        SessionError: It is not TOML, a key is missing or of another type, the schema is newer than this
-            version knows, or the messages do not form a tree.
+        DamagedSessionError: It is not TOML, a key is missing or of another type, the schema is newer than
+            this version knows, or the messages do not form a tree.
     """
-    top = Table(_parse(text, source), source)
+    try:
+        return _session_in(text, source, header_only)
+    except DamagedSessionError as error:
+        if error.spot is None:
+            raise
+        raise error.at_line(line_of(text, error.spot), source) from None
+
+
+def _session_in(text: str, source: str, header_only: bool) -> Session:
+    top = Table(parse(text, source), source)
     top = Table(upgraded(top.values, _schema_of(top)), source)
     created = top.time("created")
     recipes = read_recipes(top)
@@ -263,44 +282,64 @@ def from_toml(text: str, source: str, *, header_only: bool = False) -> Session:
         model=ModelReference(model.text("path"), model.text("name")),
         format=top.table("format").text("name"),
         sampler=SamplerChoice(sampler.text("preset"), sampler.scalars_except("preset")),
-        policy=_read_policy(top),
+        policy=read_policy(top),
         messages=messages,
         shown=top.texts("shown"),
         extra={key: value for key, value in top.values.items() if key not in _OWN_KEYS},
     )
 
 
-def _parse(text: str, source: str) -> dict[str, object]:
+def parse(text: str, source: str) -> dict[str, object]:
+    """Return the tables and keys of a TOML text.
+
+    Raises:
+        DamagedSessionError: it is none.
+    """
     try:
         return tomllib.loads(text)
     except ValueError as error:  # also what is no TOMLDecodeError: a number of 5,000 digits
-        raise SessionError(f"{source} is not valid TOML: {error}.", FILE_IS_KEPT) from None
+        said = _LINE_IN_ERROR.search(str(error))
+        line = int(said[1]) if said else text.count("\n") + 1 if "end of document" in str(error) else None
+        raise DamagedSessionError(f"{source} is not valid TOML: {error}.", line=line) from None
     except RecursionError:
-        raise SessionError(f"{source} is nested too deeply to be read.", FILE_IS_KEPT) from None
+        raise DamagedSessionError(f"{source} is nested too deeply to be read.") from None
 
 
 def _schema_of(top: Table) -> int:
     schema = top.values.get("schema")
     if type(schema) is int and schema > SCHEMA:
-        raise SessionError(
-            f"{top.source} was saved by a newer version (schema {schema}; this version reads {SCHEMA}).",
+        raise DamagedSessionError(
+            f"{top.source}: it was saved by a newer version (schema {schema}; this version reads {SCHEMA}).",
             "Open it with that version; the file is left as it is.",
+            spot=Spot(key="schema"),
         )
     if type(schema) is not int or schema < 1:
-        raise top.error(f"has no line `schema = {SCHEMA}`, so it is not a saved chat")
+        raise top.error(f"has no line `schema = {SCHEMA}`, so it is not a saved chat", "schema")
     return schema
 
 
 def _read_messages(top: Table, created: datetime, recipes: tuple[Recipe, ...]) -> tuple[Message, ...]:
     return tuple(
-        _read_message(Table(values, top.source, f"message number {number}"), created, recipes)
+        read_message(
+            Table(values, top.source, f"message number {number}", "messages", number), created, recipes
+        )
         for number, values in enumerate(top.list_of_tables("messages"), start=1)
     )
 
 
-def _read_message(values: Table, created: datetime, recipes: tuple[Recipe, ...]) -> Message:
+def read_message(values: Table, created: datetime, recipes: tuple[Recipe, ...]) -> Message:
+    """Return the message of a table.
+
+    Args:
+        values: The table.
+        created: When it was begun, where the table does not tell.
+        recipes: What it may have been made by, in the order of their numbers.
+
+    Raises:
+        DamagedSessionError: the table makes no sense.
+    """
     message_id = values.text("id")
-    table = Table(values.values, values.source, f"message {message_id!r}")
+    table = replace(values, place=f"message {message_id!r}")
     try:
         return Message(
             id=message_id,
@@ -322,7 +361,12 @@ def _read_message(values: Table, created: datetime, recipes: tuple[Recipe, ...])
         raise table.error(f"is not valid: {error}") from None
 
 
-def _read_policy(top: Table) -> Policy:
+def read_policy(top: Table) -> Policy:
+    """Return what becomes of the chat when it outgrows the context.
+
+    Raises:
+        DamagedSessionError: that makes no sense.
+    """
     if "context" not in top.values:
         return Policy.DROP_OLDEST
     return Policy(top.table("context").choice("policy", tuple(Policy)))
@@ -333,4 +377,5 @@ def _read_head(top: Table, messages: tuple[Message, ...]) -> str | None:
     try:
         return Conversation(messages, top.optional_text("head")).head
     except ConversationError as error:
-        raise SessionError(f"{top.source} is damaged: {error}.", FILE_IS_KEPT) from None
+        spot = Spot("messages", error.place + 1) if error.place is not None else Spot(key="head")
+        raise DamagedSessionError(f"{top.source}: {error}.", spot=spot) from None

@@ -11,6 +11,7 @@ from typing import Final
 
 import tomli_w
 
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.sampler_values import settings_from_values, values_of
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama_tui.chats.making import Making, Recipe
@@ -33,6 +34,7 @@ _NUMBERS: Final = (
     ("writing", "writing_seconds"),
     ("prompt", "prompt_tokens"),
     ("reused", "reused_tokens"),
+    ("slid", "slid_tokens"),
     ("written", "written_tokens"),
     ("left_out", "left_out"),
 )
@@ -61,11 +63,14 @@ def _recipe_block(recipe: Recipe) -> str:
         "format": recipe.format,
         "preset": recipe.preset,
     }
-    for name in ("context_length", "threads", "gpu_layers"):
+    for name in ("context_length", "threads", "gpu_layers", "batch"):
         if (number := getattr(recipe, name)) is not None:
             values[name] = number
     if recipe.flash_attn:
         values["flash_attn"] = True
+    for name in ("cache_type_k", "cache_type_v"):
+        if (cache_type := getattr(recipe, name)) != DEFAULT_CACHE_TYPE:
+            values[name] = cache_type
     settings = tomli_w.dumps(_all_values(recipe.sampler))
     return f"\n[[recipes]]\n{tomli_w.dumps(values)}\n[recipes.sampler]\n{settings}"
 
@@ -119,7 +124,7 @@ def read_recipes(top: Table) -> tuple[Recipe, ...]:
         SessionError: one of them makes no sense.
     """
     return tuple(
-        _read_recipe(Table(values, top.source, f"recipe number {number}"))
+        _read_recipe(Table(values, top.source, f"recipe number {number}", "recipes", number))
         for number, values in enumerate(top.list_of_tables("recipes"), start=1)
     )
 
@@ -145,6 +150,9 @@ def _read_recipe(table: Table) -> Recipe:
         threads=table.optional_number("threads"),
         gpu_layers=table.optional_number("gpu_layers", least=-1),
         flash_attn=table.flag("flash_attn", default=False),
+        batch=table.optional_number("batch"),
+        cache_type_k=table.optional_text("cache_type_k") or DEFAULT_CACHE_TYPE,
+        cache_type_v=table.optional_text("cache_type_v") or DEFAULT_CACHE_TYPE,
     )
 
 
@@ -155,7 +163,7 @@ def read_made(table: Table, recipes: Sequence[Recipe]) -> tuple[Making, ...]:
         SessionError: that makes no sense.
     """
     return tuple(
-        _read_making(Table(values, table.source, f"{table.place}, made"), recipes)
+        _read_making(Table(values, table.source, f"{table.place}, made", table.name, table.number), recipes)
         for values in table.list_of_tables("made")
     )
 
@@ -163,7 +171,7 @@ def read_made(table: Table, recipes: Sequence[Recipe]) -> tuple[Making, ...]:
 def _read_making(table: Table, recipes: Sequence[Recipe]) -> Making:
     number = table.optional_number("recipe", least=1)
     if number is None or number > len(recipes):
-        raise table.error(f"has the recipe {number}, and there are {len(recipes)}")
+        raise table.error(f"has the recipe {number}, and there are {len(recipes)}", "made")
     numbers = {
         "seed": table.optional_number("seed", most=MAX_SEED),
         "reading_seconds": table.optional_seconds("reading"),
@@ -191,5 +199,5 @@ def read_ids(table: Table) -> tuple[int, ...]:
     except ValueError:
         ids = (-1,)
     if ids and not 0 <= min(ids) <= max(ids) < 2**31:
-        raise table.error("has ids that are no token ids, which are numbers with a space between them")
+        raise table.error("has ids that are no token ids, which are numbers with a space between them", "ids")
     return ids

@@ -32,7 +32,7 @@ _MAKING: Final = "".join(
             for name, kind in (
                 *(("seed", _COUNT), ("start", _COUNT), ("given", _COUNT)),
                 *(("reading", rf"{_COUNT}\.[0-9]{{1,3}}"), ("writing", rf"{_COUNT}\.[0-9]{{1,3}}")),
-                *((name, _COUNT) for name in ("prompt", "reused", "written", "left_out")),
+                *((name, _COUNT) for name in ("prompt", "reused", "slid", "written", "left_out")),
                 ("settings_changed", "true"),
             )
         ),
@@ -44,7 +44,7 @@ _START: Final = re.compile(
     rf'schema = [12]\nid = "{_PLAIN}++"\ntitle = "(?:{_PLAIN}++|\\.)*+"\nnamed = (?:true|false)\n'
     rf'created = {_TIME}\nupdated = {_TIME}\nhead = "({_PLAIN}++)"\n'
 )
-_BLOCK: Final = re.compile(
+_MESSAGE: Final = (
     rf'\[\[messages\]\]\nid = "({_PLAIN}++)"\n(?:parent = "({_PLAIN}++)"\n)?'
     rf'role = "(system|user|bot)"\ncreated = ({_TIME})\n'
     rf'content = (?:"""\n((?:[^"\\\x00-\x08\x0b-\x1f\x7f]++|{_ESCAPE}|"(?!"))*+)"""'
@@ -52,8 +52,11 @@ _BLOCK: Final = re.compile(
     rf'(?:finish = "(stop|length|interrupted|error)"\n)?(?:pinned = (?:true|false)\n)?'
     rf"(?:branch = {_WORDS}\n)?(?:by = {_WORDS}\n)?(?:edited = true\n)?"
     rf"(?:made = \[\n((?:{_MAKING})++)\]\n)?"
-    r'(?:ids = "[0-9]{1,9}+(?: [0-9]{1,9}+)*+"\n)?(?:\n|\Z)'
+    r'(?:ids = "[0-9]{1,9}+(?: [0-9]{1,9}+)*+"\n)?'
 )
+_BLOCK: Final = re.compile(_MESSAGE + r"(?:\n|\Z)")
+WHOLE_MESSAGE: Final = re.compile(_MESSAGE)
+"""The table of a message as the app writes it."""
 _MADE: Final = re.compile(rf"recipe = ([0-9]+), began = ({_MOMENT})(?:, seed = ([0-9]+))?")
 _MESSAGES: Final = "\n[[messages]]\n"
 _ESCAPED: Final = re.compile(r"\\(u00..|.)")

@@ -1,10 +1,10 @@
 """The tables of a session file, whose values are asked for by key and kind, and what is wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.chats.message import storable_text, whole_second
 
 SamplerValue = int | float | str | bool
@@ -22,8 +22,42 @@ class SessionError(Exception):
         self.next_step = next_step
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Spot(Record):
+    """A place in a session file: a key of the first, second, … table of a name."""
+
+    table: str = ""
+    """The name in the table's header, as in "messages"; empty at the top."""
+    number: int = 1
+    """Which table of that name."""
+    key: str = ""
+    """A key in it; empty for the table as a whole."""
+
+
+class DamagedSessionError(SessionError):
+    """A session file is there and can be read, but not as a chat, or not by this version."""
+
+    def __init__(
+        self, what: str, next_step: str = FILE_IS_KEPT, *, line: int | None = None, spot: Spot | None = None
+    ) -> None:
+        """Make an error of what is wrong, with the file.
+
+        Args:
+            what: What is wrong.
+            next_step: What the person can do.
+            line: The line in the file, from 1, where it is known and not yet in `what`.
+            spot: Where in the file it is, where the line is not known.
+        """
+        super().__init__(what, next_step)
+        self.line = line
+        self.spot = spot
+
+    def at_line(self, line: int, source: str) -> "DamagedSessionError":
+        """Return the error with a line, which its text names after the file `source`."""
+        what = self.what.replace(source, f"{source}, line {line}", 1)
+        return DamagedSessionError(what, self.next_step, line=line)
+
+
+class Table(Record):
     """A table of a session file, whose values are asked for by key and type."""
 
     values: Mapping[str, object]
@@ -31,11 +65,15 @@ class Table:
     """The file, for errors."""
     place: str = ""
     """Where in the file the table is, for errors; empty at the top."""
+    name: str = ""
+    """The name in its header; empty at the top."""
+    number: int = 1
+    """Which table of that name it is."""
 
-    def error(self, what: str) -> SessionError:
-        """Return the error that this table, in its file, `what`."""
-        where = f"{self.source}: {self.place}" if self.place else self.source
-        return SessionError(f"{where} {what}.", FILE_IS_KEPT)
+    def error(self, what: str, key: str = "") -> SessionError:
+        """Return the error that this table, in its file, `what`; `key` is the key that is wrong."""
+        where = f"{self.source}: {self.place or 'it'}"
+        return DamagedSessionError(f"{where} {what}.", spot=Spot(self.name, self.number, key))
 
     def text(self, key: str) -> str:
         """Return a string that must be there."""
@@ -52,7 +90,7 @@ class Table:
         """Return a string that must be there and be one of `choices`."""
         value = self.text(key)
         if value not in choices:
-            raise self.error(f"has {key} = {value!r}; it must be one of {', '.join(choices)}")
+            raise self.error(f"has {key} = {value!r}; it must be one of {', '.join(choices)}", key)
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -72,7 +110,7 @@ class Table:
         try:
             return whole_second(value if value.tzinfo else value.replace(tzinfo=UTC))
         except OverflowError:
-            raise self.error(f"has {key} = {value}, which is no time in UTC") from None
+            raise self.error(f"has {key} = {value}, which is no time in UTC", key) from None
 
     def moment(self, key: str) -> datetime:
         """Return an aware time to the fraction of a second, which must be there."""
@@ -89,7 +127,7 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._of_wrong_type(key, "a whole number")
         if not least <= value <= most:
-            raise self.error(f"has {key} = {value}; it must be from {least} to {most}")
+            raise self.error(f"has {key} = {value}; it must be from {least} to {most}", key)
         return value
 
     def optional_seconds(self, key: str) -> float | None:
@@ -100,7 +138,7 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._of_wrong_type(key, "a number of seconds")
         if not 0 <= value < 10**9:
-            raise self.error(f"has {key} = {value}, which is no number of seconds")
+            raise self.error(f"has {key} = {value}, which is no number of seconds", key)
         return float(value)
 
     def table(self, key: str) -> "Table":
@@ -108,7 +146,8 @@ class Table:
         value = self._required(key)
         if not isinstance(value, dict):
             raise self._of_wrong_type(key, f"a table, [{key}]")
-        return Table(value, self.source, f"[{key}]")
+        name = f"{self.name}.{key}" if self.name else key
+        return Table(value, self.source, f"[{key}]", name, self.number)
 
     def list_of_tables(self, key: str) -> list[dict[str, object]]:
         """Return the tables of a list, which is empty where the key is not there."""
@@ -140,4 +179,4 @@ class Table:
         return self.values[key]
 
     def _of_wrong_type(self, key: str, wanted: str) -> SessionError:
-        return self.error(f"has a {key!r} of the wrong kind; it must be {wanted}")
+        return self.error(f"has a {key!r} of the wrong kind; it must be {wanted}", key)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from easy_llama_tui.private_files import make_private_folder
+
 KEPT_FOR: Final = timedelta(days=30)
 """How long a deleted chat can be restored."""
 
@@ -46,7 +48,7 @@ class Trash:
         """
         stamp = now.astimezone(UTC).strftime(_TIME)
         place = self.folder / f"{stamp}-{os.urandom(4).hex()}"
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         place.mkdir(mode=0o700)
         try:
             trashed = path.rename(place / path.name)

@@ -1,10 +1,19 @@
 """Session files of older schemas, brought to the present one a step at a time."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 _NEW_IN_2: Final = ("shown", "recipes")
 _NEW_IN_2_OF_A_MESSAGE: Final = ("branch", "made", "edited", "by", "ids")
+
+_SCHEMA: Final = re.compile(r"schema\s*=\s*([0-9]{1,9})\b")
+
+
+def schema_in(text: str) -> int:
+    """Return the schema that the text of a session file names; 0 where that is not plain to see."""
+    match = next((match for line in text.split("\n", 50)[:50] if (match := _SCHEMA.match(line))), None)
+    return int(match[1]) if match else 0
 
 
 def upgraded(top: Mapping[str, object], schema: int) -> Mapping[str, object]:

@@ -9,11 +9,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
+from easy_llama.record import Record
 from easy_llama_tui.text.display_text import printable
 
 MAX_BYTES: Final = 4_000_000
@@ -40,8 +40,7 @@ _BYTE_ORDER_MARKS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Record):
     """A file that a message names."""
 
     start: int
@@ -81,8 +80,7 @@ class Attachment:
         return f"{self.name}: {reason}" if self.problem == "missing" else f"{self.name} {reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(Record):
     """A message with what is in its files."""
 
     text: str

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -92,7 +93,8 @@ def _run(command: list[str], text: str) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
         with _interrupts_are_the_editors():
-            code = subprocess.run([*command, str(path)], check=False).returncode
+            # The standard error of this process is a log; some editors draw on theirs.
+            code = subprocess.run([*command, str(path)], check=False, stderr=sys.__stderr__).returncode
         name = Path(command[0]).name
         if code < 0:
             raise EditorError(f"{name} was stopped ({signal.strsignal(-code) or -code})")

@@ -3,10 +3,10 @@
 import itertools
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.drafts.attachments import path_of, reference
 
 MAX_ENTRIES: Final = 2000
@@ -16,8 +16,7 @@ MAX_SECONDS: Final = 0.05
 """How long reading a folder may take, where its entries come slowly."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathMatch:
+class PathMatch(Record):
     """A file or folder that can be meant."""
 
     label: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from easy_llama_tui.atomic_write import write_atomically
+from easy_llama_tui.private_files import make_private_folder
 
 try:
     import fcntl
@@ -110,7 +111,7 @@ def _read(path: Path) -> bytes:
 
 
 def _append(path: Path, line: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as (descriptor, _):
         size = os.lseek(descriptor, 0, os.SEEK_END)
         if size:

@@ -141,13 +141,18 @@ def _models_in(listing: Listing, source: Source, seen: set[object]) -> Iterator[
 
 
 def _used_model(path: Path, seen: set[object]) -> Iterator[ModelFile]:
+    name, _, n_parts = _split(path.name)
+    yield from _models_of(parts_of(path), name, str(path.parent), Source.USED, n_parts, seen)
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files that a model is made of, whether they are there or not: of most models, the one."""
     name, part, n_parts = _split(path.name)
-    paths = [path]
-    if 1 < n_parts <= _MAX_PARTS:
-        ending = path.name[len(f"{name}-{part:05d}-of-{n_parts:05d}") :]
-        names = (f"{name}-{one:05d}-of-{n_parts:05d}{ending}" for one in range(1, n_parts + 1))
-        paths = [path.with_name(one) for one in names]
-    yield from _models_of(paths, name, str(path.parent), Source.USED, n_parts, seen)
+    if not 1 < n_parts <= _MAX_PARTS:
+        return [path]
+    ending = path.name[len(f"{name}-{part:05d}-of-{n_parts:05d}") :]
+    names = (f"{name}-{one:05d}-of-{n_parts:05d}{ending}" for one in range(1, n_parts + 1))
+    return [path.with_name(one) for one in names]
 
 
 def _split(file_name: str) -> tuple[str, int, int]:

@@ -8,10 +8,12 @@ Nothing in a configuration stops the program: what is wrong is reported, and its
 import argparse
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from easy_llama.cache_types import CACHE_TYPES, DEFAULT_CACHE_TYPE
+from easy_llama.record import Record
 from easy_llama_tui.preferences.config_values import (
     Choice,
     FilePath,
@@ -40,8 +42,7 @@ def _setting(default: object, kind: Kind, doc: str, option: str = "") -> Any:
     return field(default=default, metadata={"kind": kind, "doc": doc, "option": option})
 
 
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
+class ModelConfig(Record):
     """Which model, and how it is loaded."""
 
     path: str = _setting(
@@ -72,10 +73,33 @@ class ModelConfig:
         "Threads that compute. Automatic: as many as the machine has use for.",
         "threads",
     )
+    n_batch: int | None = _setting(
+        None,
+        Whole(1, automatic=True, zero_is_automatic=True),
+        "At most how many tokens of a prompt are computed at once. Automatic: 512.",
+        "n_batch",
+    )
+    cache_type_k: str = _setting(
+        DEFAULT_CACHE_TYPE,
+        Choice(CACHE_TYPES),
+        "What the keys of the KV cache are kept in; q8_0 takes about half the memory of f16.",
+        "cache_type_k",
+    )
+    cache_type_v: str = _setting(
+        DEFAULT_CACHE_TYPE,
+        Choice(CACHE_TYPES),
+        "What its values are kept in; all but f32 and f16 need flash_attn.",
+        "cache_type_v",
+    )
+    state_cache_gb: int = _setting(
+        2,
+        Whole(0, 1_000_000),
+        "Gigabytes on the disk for what the model has read of chats, by which one that is opened again goes "
+        "on at once; those used last are kept. 0 keeps none.",
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ChatConfig:
+class ChatConfig(Record):
     """What new chats begin with."""
 
     format: str = _setting(
@@ -94,8 +118,7 @@ class ChatConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AppearanceConfig:
+class AppearanceConfig(Record):
     """How the app looks."""
 
     theme: str = _setting(
@@ -114,15 +137,13 @@ class AppearanceConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CandidatesConfig:
+class CandidatesConfig(Record):
     """The panel of candidates for the next token."""
 
     count: int = _setting(10, Whole(1, MAX_CANDIDATES), "How many are shown.")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Record):
     """All settings; as it is made without arguments, the defaults."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -133,8 +154,7 @@ class Config:
     """The bindings as they are in effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Record):
     """One setting, as the reader and the written-out file see it."""
 
     section: str
@@ -146,8 +166,7 @@ class Setting:
     """The command line's name for it ("dest"), "no_…" where that switches it off; "" for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigProblem:
+class ConfigProblem(Record):
     """Something in the file that was left out; as text it is one line."""
 
     file: Path
@@ -166,8 +185,7 @@ class ConfigProblem:
         return printable_line(": ".join(part for part in (self.file.name, place, self.reason) if part))
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedConfig:
+class LoadedConfig(Record):
     """A configuration as it was read."""
 
     config: Config

@@ -46,8 +46,11 @@ _CONTEXTS: Final = {
     "name": "Where a name is asked for",
     "tree": "In the tree of a chat, beside those of the lists of panels",
     "making": "Where it is told how a reply was made",
+    "memory": "Where a model may not fit the memory, beside those of the lists of panels",
     "tokens": "Where tokens are inspected, beside those of the candidates",
     "token_text": "In the text of the tokens",
+    "unsaved": "Where chats cannot be saved, before the program ends",
+    "recovery": "Where a copy of a damaged chat is offered",
     "help": "In the help",
     "palette": "In the list of commands",
 }

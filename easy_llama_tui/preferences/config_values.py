@@ -2,9 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from easy_llama.record import Record
 
 AUTOMATIC: Final = "auto"
 """What stands for None, which TOML has no word for."""
@@ -47,8 +48,7 @@ class YesNo:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Record):
     """A whole number in a range, or None where the choice is left to the program."""
 
     low: int
@@ -84,8 +84,7 @@ class Whole:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Record):
     """One of some names, in any case."""
 
     names: tuple[str, ...]

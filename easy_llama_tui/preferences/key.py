@@ -1,8 +1,9 @@
 """One thing that the person can do, and the keys for it. Loads no Textual."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from easy_llama.record import Record
 from easy_llama_tui.preferences.key_names import short, shown, with_aliases
 
 if TYPE_CHECKING:
@@ -12,8 +13,7 @@ NO_KEY: Final = "<none>"
 """A key that nobody can press. An empty entry in Textual's keymap would leave the default in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Record):
     """One thing that the person can do, and how."""
 
     id: str

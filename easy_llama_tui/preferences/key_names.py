@@ -7,6 +7,7 @@ What arrives for a key was seen by feeding the sequences of terminals to `textua
 import difflib
 import string
 import unicodedata
+from functools import cache
 from typing import Final
 
 MODIFIERS: Final = ("alt", "ctrl", "hyper", "meta", "shift", "super")
@@ -109,6 +110,7 @@ def is_typed(key: str) -> bool:
     return "+" not in key and (_is_character(key) or key in (*_CURSOR_KEYS, "backspace", "delete"))
 
 
+@cache
 def shown(key: str) -> str:
     """Return what a person calls a key: "Ctrl+R", "Alt+←", "PgUp"."""
     *modifiers, base = key.split("+")
@@ -117,6 +119,7 @@ def shown(key: str) -> str:
     return "+".join((*(modifier.capitalize() for modifier in modifiers), _shown_base(base, bool(modifiers))))
 
 
+@cache
 def short(key: str) -> str:
     """Return the shortest thing to call a key: "^R", "Alt+←", "Esc"."""
     modifiers, _, base = key.rpartition("+")

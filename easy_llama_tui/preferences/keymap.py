@@ -6,10 +6,11 @@ Loads no Textual, so that the configuration can be read and written out without 
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import combinations
 from typing import Final
 
+from easy_llama.record import Record
 from easy_llama_tui.preferences import panel_keys
 from easy_llama_tui.preferences.key import Key
 from easy_llama_tui.preferences.key_names import (
@@ -53,13 +54,14 @@ _MAX_KEYS_LENGTH: Final = 100
 
 APP_KEYS = (
     Key("commands", "ctrl+p", "Ctrl+P", "command_palette", "Show the list of commands", priority=True),
+    Key("suspend", "", "", "app.suspend_process", "Go back to the shell; fg goes on", typed="/suspend"),
     Key("quit", "ctrl+q", "Ctrl+Q", "quit", "Save and quit", priority=True, typed="/quit"),
 )
 """What the app can do, whatever screen is open."""
 
 
 CHAT_KEYS = (
-    Key("stop", "escape", "Esc", "stop", "Stop reading or writing", typed="/stop"),
+    Key("stop", "escape", "Esc", "stop", "Stop reading, writing or loading", typed="/stop"),
     Key("reroll", "ctrl+r", "Ctrl+R", "reroll", "Re-roll the last reply", priority=True, typed="/reroll"),
     Key(
         "previous-alternative",
@@ -100,6 +102,8 @@ CHAT_KEYS = (
     Key("tokens", "", "", "tokens", "Look at the tokens of the last reply", typed="/tokens"),
     Key("prompt-tokens", "", "", "prompt_tokens", "Look at the tokens of the prompt", typed="/prompt"),
     Key("theme", "", "", "theme", "Choose the colours", typed="/theme"),
+    Key("duplicate", "", "", "duplicate", "Go on in a copy of this chat", typed="/duplicate"),
+    Key("export", "", "", "export", "Export this chat", typed="/export"),
     Key("undo-delete", "", "", "undo_delete", "Bring back what was deleted or changed", typed="/undo"),
     Key("help", "f1", "F1", "help", "Show the keys", priority=True, typed="/help"),
     Key(
@@ -177,8 +181,7 @@ NOTES = (
 """What else the help screen says of keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyBindings:
+class KeyBindings(Record):
     """All keys, by where they work. As it is made without arguments, the defaults."""
 
     app: tuple[Key, ...] = APP_KEYS
@@ -241,11 +244,20 @@ class KeyBindings:
     making: tuple[Key, ...] = panel_keys.MAKING_KEYS
     """Work where it is told how a reply was made."""
 
+    memory: tuple[Key, ...] = panel_keys.MEMORY_KEYS
+    """Work where a model may not fit the memory."""
+
     tokens: tuple[Key, ...] = panel_keys.TOKEN_KEYS
     """Work where tokens are inspected."""
 
     token_text: tuple[Key, ...] = panel_keys.TOKEN_TEXT_KEYS
     """Work there while the text has the focus, and not the candidates."""
+
+    unsaved: tuple[Key, ...] = panel_keys.UNSAVED_KEYS
+    """Work where it is asked what to do with what cannot be saved."""
+
+    recovery: tuple[Key, ...] = panel_keys.RECOVERY_KEYS
+    """Work where a copy of a damaged chat is offered."""
 
     help: tuple[Key, ...] = panel_keys.HELP_KEYS
     """Work in the help."""
@@ -275,8 +287,7 @@ class KeyBindings:
         return {id_: key.textual_keys() for id_, key in self.by_id().items() if key != defaults[id_]}
 
 
-@dataclass(frozen=True, slots=True)
-class KeyProblem:
+class KeyProblem(Record):
     """A key that cannot be used for an action."""
 
     id: str

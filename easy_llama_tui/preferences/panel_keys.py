@@ -138,6 +138,9 @@ MAKING_KEYS = (
 )
 """What can be done where it is told how a reply was made."""
 
+MEMORY_KEYS = (_key("memory-close", "escape,ctrl+c", "close", "Do not load the model"),)
+"""What can be done where a model may not fit the memory, beside choosing a row."""
+
 TOKEN_KEYS = (
     _key("tokens-left", "left,h", "step(-1)", "Go to the token before"),
     _key("tokens-right", "right,l", "step(1)", "Go to the token after"),
@@ -160,6 +163,20 @@ TOKEN_TEXT_KEYS = (
 )
 """What the text of the tokens can do besides, while it has the focus."""
 
+UNSAVED_KEYS = (
+    _key("unsaved-again", "enter", "answer('again')", "Try to save again"),
+    _key("unsaved-elsewhere", "s", "answer('elsewhere')", "Save in another folder, and leave"),
+    _key("unsaved-leave", "x", "answer('leave')", "Leave, and lose what is not saved"),
+    _key("unsaved-close", "escape,ctrl+c", "close", "Stay"),
+)
+"""What can be done with chats that cannot be saved, before the program ends."""
+
+RECOVERY_KEYS = (
+    _key("recovery-accept", "enter", "accept", "Open a copy of what can be read"),
+    _key("recovery-close", "escape,ctrl+c,q", "close", "Close"),
+)
+"""What can be done with a damaged chat."""
+
 HELP_KEYS = (_key("help-close", "escape,f1,q,enter,ctrl+c", "dismiss", "Close the help"),)
 """What the screen of the keys can do."""
 
@@ -177,8 +194,11 @@ WAYS_OUT: Final = (
     "export-close",
     "name-close",
     "help-close",
+    "unsaved-close",
+    "recovery-close",
     "tree-close",
     "making-close",
+    "memory-close",
     "tokens-back",
 )
 """What closes a screen, and so must have a key."""
@@ -192,6 +212,7 @@ BESIDE: Final = {
 OVER: Final = {
     **{"models": ("pick",), "chats": ("pick",), "chat_rows": ("pick", "chats")},
     **{"tree": ("rows",), "making": (), "tokens": ("rows", "candidates"), "token_text": ("tokens",)},
-    **{"pick": (), "edit": (), "export": (), "name": (), "help": (), "palette": ()},
+    **{"memory": ("rows",), "pick": (), "edit": (), "export": (), "name": (), "help": (), "palette": ()},
+    **{"unsaved": (), "recovery": ()},
 }
 """The screens over the chat, in which its keys do nothing, with those whose keys work at the same time."""

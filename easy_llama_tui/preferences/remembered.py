@@ -5,14 +5,16 @@ The person's configuration is never written to: where it says something, it come
 
 import logging
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 import tomli_w
 
+from easy_llama.record import Record
 from easy_llama_tui.atomic_write import write_atomically
 from easy_llama_tui.preferences.config import MAX_CANDIDATES, Config, LoadedConfig
+from easy_llama_tui.private_files import make_private_folder
 
 MAX_RECENT: Final = 20
 
@@ -20,8 +22,7 @@ _MAX_BYTES: Final = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Record):
     """Choices that were made in the app."""
 
     theme: str = ""
@@ -69,7 +70,7 @@ def save(path: Path, remembered: Remembered) -> bool:
     # The name of a file need not be text; TOML is.
     values["recent_models"] = [model for model in remembered.recent_models if _is_text(model)]
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         write_atomically(path, tomli_w.dumps(values).encode("utf-8"))
     except (OSError, UnicodeEncodeError) as error:
         _log.warning("%s could not be written: %r", path, error)

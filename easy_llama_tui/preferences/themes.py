@@ -8,7 +8,7 @@ that they can be read on what the app writes them on (`TEXT_ON`).
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from textual.color import BLACK, WHITE, Color, ColorParseError
 from textual.css.constants import VALID_STYLE_FLAGS
 from textual.theme import Theme
 
+from easy_llama.record import Record
 from easy_llama_tui.locations import config_folder
 
 _MAX_BYTES = 1_000_000
@@ -132,8 +133,7 @@ class ThemeError(ValueError):
     """A theme's file cannot be used; the message names the file, the key, and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Record):
     """What a theme's file says."""
 
     path: Path

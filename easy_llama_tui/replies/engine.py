@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
+from easy_llama.errors import EasyLlamaError
+from easy_llama.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from easy_llama.events import CancelFlag, Distribution, Event, LiveSettings
+    from easy_llama.events import CancelFlag, Distribution, Event, LeftOut, LiveSettings
     from easy_llama.prompt import Piece, Turn
     from easy_llama.samplers import SamplerSettings
     from easy_llama.scores import OnRead, Score, ScoreRequest
+    from easy_llama_tui.models.memory_check import MemoryDoubt
 
 OnProgress = Callable[[float], bool]
 """Is told the share of the model that is loaded, 0 to 1; returns whether to go on."""
@@ -22,8 +26,7 @@ OWN_FORMAT = "template"
 """The name of a model's own prompt format, whatever that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(Record):
     """Which model to load, and how; `None` leaves a choice to the engine."""
 
     path: Path
@@ -32,10 +35,22 @@ class LoadOptions:
     offload_kqv: bool = True
     flash_attn: bool = False
     n_threads: int | None = None
+    n_batch: int | None = None
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    in_spite_of_memory: bool = False
+    """Load it also where it may not fit the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
+class MemoryDoubtError(EasyLlamaError):
+    """A model may not fit the memory, and was not loaded."""
+
+    def __init__(self, doubt: MemoryDoubt) -> None:
+        super().__init__("The model may not fit the memory that is free.")
+        self.doubt = doubt
+
+
+class LoadedModel(Record):
     """A model that is ready."""
 
     context_length: int
@@ -55,10 +70,17 @@ class LoadedModel:
     """How many layers are on a GPU, -1 for all, where that is known."""
 
     flash_attn: bool = False
+    n_batch: int | None = None
+    """At most how many tokens of a prompt are computed at once, where that is known."""
+
+    cache_type_k: str = DEFAULT_CACHE_TYPE
+    """What the keys of the KV cache are kept in."""
+
+    cache_type_v: str = DEFAULT_CACHE_TYPE
+    """What its values are kept in."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(Record):
     """What the model reads."""
 
     pieces: tuple[Piece, ...]
@@ -69,6 +91,10 @@ class RenderedPrompt:
 
     opening_pieces: int = 0
     """How many of the last pieces are what the reply begins with already."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    """The turns that were left out, as the context does not hold them: by that, what follows them in the KV
+    cache can be slid in their place."""
 
 
 class ChatEngine(Protocol):
@@ -86,7 +112,9 @@ class ChatEngine(Protocol):
         """Load a model in place of the one that is loaded.
 
         Raises:
-            EasyLlamaError: it cannot be loaded, or `on_progress` returned False. No model is loaded then.
+            MemoryDoubtError: it may not fit the memory, and the options do not say to load it nevertheless.
+            EasyLlamaError: it cannot be loaded, or `on_progress` returned False.
+                In all these cases no model is loaded.
         """
         ...
 
@@ -165,6 +193,18 @@ class ChatEngine(Protocol):
         Raises:
             EasyLlamaError, ValueError: the text does not fit, or reading failed.
         """
+        ...
+
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        """Keep on disk what was read of a chat since it was opened, if that takes no longer; never raises."""
+        ...
+
+    def recall_state(self, chat_id: str) -> None:
+        """Bring back what was read of a chat, which is open now, where that is kept; never raises."""
+        ...
+
+    def forget_state(self, chat_id: str) -> None:
+        """Remove what was read of a chat from the disk; never raises."""
         ...
 
     def close(self) -> None:

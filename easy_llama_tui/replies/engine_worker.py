@@ -11,11 +11,17 @@ from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
 from easy_llama.scores import ScoreRequest
 from easy_llama.template_process import unwanted_when
-from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
+from easy_llama_tui.replies.engine import ChatEngine, LoadOptions, MemoryDoubtError
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
-from easy_llama_tui.replies.messages import Inspected, LoadProgress, ModelFailed, ModelReady
+from easy_llama_tui.replies.messages import Inspected, LoadDoubted, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
+
+_PROGRESS_STEP = 0.01
+"""Least share of a model that is loaded between two messages about it: llama.cpp tells of each tensor."""
+
+_KEEPING_SECONDS = 1.0
+"""How long it may take to keep what was read of a chat, when it is left; mostly it takes a tenth of that."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +33,18 @@ class EngineWorker:
     whatever llama.cpp is at, the program can be left.
     """
 
-    def __init__(self, engine: ChatEngine, post: Callable[[Message], object]) -> None:
+    def __init__(self, engine: ChatEngine, post: Callable[[Message], object], chat_id: str = "") -> None:
+        """Start the thread.
+
+        Args:
+            engine: what runs in it.
+            post: is given what it tells.
+            chat_id: the chat that is open.
+        """
         self._engine = engine
+        self._chat_id = chat_id
+        self._deleted: list[str] = []
+        """The chats of which nothing is to be kept any more."""
         self._post = post
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._cancel = CancelFlag()
@@ -39,6 +55,9 @@ class EngineWorker:
         self._wanted: tuple[InspectionRequest, CancelFlag] | None = None
         self._wanting = threading.Lock()
         self._loading = threading.Event()
+        """Ends the loading that was begun last."""
+        self._is_loading = False
+        self._ending_loading = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -48,13 +67,29 @@ class EngineWorker:
         self._end_replies()
         self._looking.cancel()
         self.stop_scoring()
-        self._loading.set()
-        stop = self._loading = threading.Event()
+        stop = self._loading_instead()
+        self._is_loading = True
         self._jobs.put(lambda: self._load(options, stop))
 
-    def stop_loading(self) -> None:
-        """Ask the loading that was begun last to end; it fails then."""
+    def stop_loading(self) -> bool:
+        """End the loading that was begun last: nothing more is heard of it, and no model is loaded then.
+
+        Returns:
+            Whether it had not ended yet.
+        """
+        with self._ending_loading:
+            if self._is_loading:
+                self._loading_instead()
+                self._is_loading = False
+                self._jobs.put(self._engine.close)
+                return True
+        return False
+
+    def _loading_instead(self) -> threading.Event:
+        """Have the loading that was begun last end unheard, and return what will end the next one."""
         self._loading.set()
+        self._loading = threading.Event()
+        return self._loading
 
     def reply(self, request_id: int, request: ReplyRequest, live: LiveSettings) -> None:
         """Begin a reply, once the model is loaded and earlier jobs are done."""
@@ -106,6 +141,21 @@ class EngineWorker:
         self._scoring.cancel()
         self._finding.cancel()
 
+    def open_chat(self, chat_id: str) -> None:
+        """Keep what was read of the chat that was open, and recall what was read of this one before."""
+
+        def change() -> None:
+            self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
+            self._chat_id = chat_id
+            self._engine.recall_state(chat_id)
+
+        self._jobs.put(change)
+
+    def forget_chat(self, chat_id: str) -> None:
+        """Keep nothing of what was read of a chat: it was deleted."""
+        self._deleted.append(chat_id)
+        self._jobs.put(self._forget_deleted)
+
     def close(self, timeout: float = 2.0) -> bool:
         """End what is running and free the model; return whether that was done within `timeout` seconds."""
         self._closing.set()
@@ -125,28 +175,48 @@ class EngineWorker:
         while (job := self._jobs.get()) is not None:
             if not self._closing.is_set():
                 job()
+        self._forget_deleted()
+        self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         self._engine.close()
 
+    def _forget_deleted(self) -> None:
+        while self._deleted:
+            self._engine.forget_state(self._deleted.pop())
+
     def _load(self, options: LoadOptions, stop: threading.Event) -> None:
+        told = 0.0
+
         def on_progress(share: float) -> bool:
-            post(LoadProgress(share))
-            return not (stop.is_set() or self._closing.is_set())
+            nonlocal told
+            goes_on = not (stop.is_set() or self._closing.is_set())
+            if goes_on and share - told >= _PROGRESS_STEP:
+                told = share
+                self._post(LoadProgress(share))
+            return goes_on
 
-        def post(message: Message) -> None:
-            # Once another model is asked for, nobody waits for this one.
-            if stop is self._loading:
-                self._post(message)
+        def end(message: Message) -> None:
+            with self._ending_loading:
+                # Once it was stopped, or another model is asked for, nobody waits for this one.
+                if not stop.is_set():
+                    self._is_loading = False
+                    self._post(message)
 
+        if stop.is_set():
+            return
+        self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         try:
             with unwanted_when(lambda: stop.is_set() or self._closing.is_set()):
                 model = self._engine.load(options, on_progress)
+        except MemoryDoubtError as error:
+            end(LoadDoubted(error.doubt))
         except (EasyLlamaError, ValueError) as error:
-            post(ModelFailed(str(error)))
+            end(ModelFailed(str(error)))
         except Exception as error:
             _log.exception("loading the model failed")
-            post(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
+            end(ModelFailed(f"The model could not be loaded: {type(error).__name__}: {error}"))
         else:
-            post(ModelReady(model))
+            end(ModelReady(model))
+            self._engine.recall_state(self._chat_id)
 
     def _inspect(self) -> None:
         with self._wanting:

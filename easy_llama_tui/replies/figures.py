@@ -1,15 +1,20 @@
 """How a turn goes, in figures. Light, since the first picture shows them."""
 
-from dataclasses import dataclass
+from easy_llama.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Record):
     """How a turn went so far, in tokens and seconds."""
 
     prompt_tokens: int = 0
     reused_tokens: int = 0
     """How many of `prompt_tokens` were in the KV cache before."""
+
+    slid_tokens: int = 0
+    """How many of `reused_tokens` were read before something that is left out now, and were slid."""
+
+    unslidable_tokens: int = 0
+    """How many of `prompt_tokens` could have been reused, had the model's cache been able to slide them."""
 
     read_tokens: int = 0
     """How many of `prompt_tokens` have been read in this turn."""

@@ -9,11 +9,11 @@ import copy
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import easy_llama
+from easy_llama.record import Record
 from easy_llama_tui.replies.engine import OWN_FORMAT
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ class FormatFileError(ValueError):
     """A person's prompt format cannot be used; the message names the file and the key or line."""
 
 
-@dataclass(frozen=True, slots=True)
-class FormatCatalog:
+class FormatCatalog(Record):
     """The formats that can be chosen by name, beside the model's own.
 
     The built-in ones are loaded when one of them is first asked for.

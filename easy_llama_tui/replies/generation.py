@@ -34,7 +34,7 @@ from easy_llama_tui.replies.messages import (
 )
 from easy_llama_tui.text.reasoning import prompt_opens_reasoning
 
-BATCH_SECONDS = 0.045
+BATCH_SECONDS = 0.05
 """Text is sent to the screen at most this often: often enough to flow, seldom enough to cost little."""
 
 Post = Callable[[Message], object]
@@ -179,6 +179,8 @@ class _Reply:
             self._figures,
             prompt_tokens=event.total,
             reused_tokens=event.reused,
+            slid_tokens=event.slid,
+            unslidable_tokens=event.unslidable,
             read_tokens=event.done - event.reused,
         )
         self._post(PromptRead(self._request_id, self._figures))

@@ -5,10 +5,11 @@ Runs in the worker thread, since only the engine can count tokens.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, Distribution
+from easy_llama.left_out import TurnTokens, find_left_out
 from easy_llama.prompt import Control, Turn
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import (
@@ -117,8 +118,11 @@ def fitted(
     policy: Policy,
     outside: frozenset[str],
     opening: Turn | None = None,
+    is_read: bool = True,
 ) -> tuple[RenderedPrompt, Window]:
     """Return the prompt that is sent, and what is left out of it.
+
+    Where it is not to be read, the prompt does not tell what was left out.
 
     Raises:
         EasyLlamaError, ValueError: the prompt cannot be built.
@@ -145,7 +149,17 @@ def fitted(
         policy=policy,
         outside_before=outside,
     )
-    return prompt_of([index for index, one in enumerate(turns) if window.holds(one)]), window
+    kept = [index for index, one in enumerate(turns) if window.holds(one)]
+    prompt = prompt_of(kept)
+    if window.outside and is_read:
+        prompt = replace(
+            prompt, left_out=find_left_out(_turn_tokens(engine, whole), _turn_tokens(engine, prompt), kept)
+        )
+    return prompt, window
+
+
+def _turn_tokens(engine: ChatEngine, prompt: RenderedPrompt) -> TurnTokens:
+    return TurnTokens.of(prompt.pieces, prompt.ids, engine.places(prompt))
 
 
 def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag) -> Inspection:
@@ -160,6 +174,7 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
         room=room,
         policy=request.policy,
         outside=request.outside,
+        is_read=request.candidates > 0,
     )
     # Rendering a long chat takes a while: where nothing is left out, what is sent is the whole of it.
     whole = engine.render([one.turn for one in turns], request.format) if window.outside else sent
@@ -173,7 +188,7 @@ def _inspect(engine: ChatEngine, request: InspectionRequest, cancel: CancelFlag)
     can_continue = len(whole.ids) + room <= engine.context_length or _can_continue(engine, request)
     distribution, after = None, ""
     if request.candidates and not cancel.is_set and window.fits:
-        distribution, after = _next_tokens(engine, request, turns, window, cancel)
+        distribution, after = _next_tokens(engine, request, turns, window, sent, cancel)
     return Inspection(
         costs=tuple(costs),
         system=parts["system"],
@@ -204,6 +219,7 @@ def _can_continue(engine: ChatEngine, request: InspectionRequest) -> bool:
         policy=request.policy,
         outside=request.outside,
         opening=last.turn,
+        is_read=False,
     )
     return window.fits
 
@@ -213,11 +229,13 @@ def _next_tokens(
     request: InspectionRequest,
     turns: Sequence[PathTurn],
     window: Window,
+    sent: RenderedPrompt,
     cancel: CancelFlag,
 ) -> tuple[Distribution | None, str]:
     """Return what could come after the last message as it stands, left open."""
     kept = [one.turn for one in turns if window.holds(one)]
     prompt = engine.render(kept, request.format, through=len(kept) - 1)
+    prompt = replace(prompt, left_out=sent.left_out)  # it is the beginning of what is sent
     if len(prompt.ids) >= engine.context_length:
         return None, ""
     return engine.next_tokens(prompt, request.sampler, request.candidates, cancel), kept[-1].content[-40:]

@@ -1,25 +1,48 @@
 """The engine of the app: a model in this very process, through `easy_llama`."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
-from easy_llama.errors import ContextScalingWarning, ModelUnloadedException
+from easy_llama.cache_types import bytes_of
+from easy_llama.errors import ContextScalingWarning, EasyLlamaError, ModelLoadError, ModelUnloadedException
 from easy_llama.events import CancelFlag, Distribution, Event, Finished, LiveSettings
 from easy_llama.gguf import open_gguf
-from easy_llama.loading import fitting_context_length, kv_cache_bytes, plan_loading
+from easy_llama.loading import kv_cache_bytes, plan_loading
 from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, piece_of_each_token
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.models.memory_check import choose_context
+from easy_llama_tui.models.model_library import parts_of
+from easy_llama_tui.replies.chat_states import LEAST_TOKENS, ChatStates
+from easy_llama_tui.replies.engine import (
+    OWN_FORMAT,
+    LoadedModel,
+    LoadOptions,
+    MemoryDoubtError,
+    OnProgress,
+    RenderedPrompt,
+)
 from easy_llama_tui.replies.format_catalog import FormatCatalog
 
 if TYPE_CHECKING:
     from easy_llama.model import Model
+
+_SHELF_BYTES = 1 << 29
+"""How much memory copies of the KV cache may take, from which other branches and chats go on."""
+_SHELF_SHARE = 8
+"""What part of the free memory that may be at most: one in so many."""
+
+_BYTES_A_SECOND = 10**9
+"""About how much can be copied and written: more is not even tried."""
+
+_log = logging.getLogger(__name__)
 
 _CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
 """What looks like the name of a control token."""
@@ -28,9 +51,17 @@ _CONTROL_LOOK = re.compile(r"<[|\uff5c]?[\w\u2581/][^<>\s]*>|\[/?[A-Z_]+\]")
 class LocalEngine:
     """A `ChatEngine` over `easy_llama.Model`."""
 
-    def __init__(self, catalog: FormatCatalog) -> None:
-        """Make an engine that knows the formats of `catalog`, beside each model's own."""
+    def __init__(self, catalog: FormatCatalog, states: ChatStates | None = None) -> None:
+        """Make an engine that knows the formats of `catalog`, beside each model's own.
+
+        Args:
+            catalog: formats by name.
+            states: where what was read of chats is kept; None keeps nothing.
+        """
         self._catalog = catalog
+        self._states = states
+        self._opened_with: tuple[int, ...] = ()
+        """What the KV cache held when the chat was opened."""
         self._loaded: Model | None = None
         self._own_format: Mapping[str, Any] = {}
         self._written: list[tuple[int, ...]] = []
@@ -44,13 +75,12 @@ class LocalEngine:
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         """Load a model in place of the one that is loaded; importing llama.cpp is a part of it."""
         # A file that cannot be right must not cost the model that is loaded.
-        with open_gguf(options.path) as header:
-            header.check_complete()
+        weights_bytes = sum(map(_checked_size, parts_of(options.path)))
         self.close()
-        context_length, notices = _choose_context_length(options)
 
         from easy_llama.model import Model, supports_gpu_offload
 
+        notices = []
         n_gpu_layers = options.n_gpu_layers
         if n_gpu_layers is None:
             n_gpu_layers = -1 if supports_gpu_offload() else 0
@@ -58,6 +88,12 @@ class LocalEngine:
                 notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
         elif n_gpu_layers and not supports_gpu_offload():
             notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
+        # Nobody tells how much memory a GPU has, nor how much of the model goes there.
+        is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
+        context_length, notice = _choose_context_length(options, 0 if is_on_gpu else weights_bytes)
+        notices += [notice] if notice else []
+        if not on_progress(0.0):
+            raise ModelLoadError(f"{options.path}: loading was stopped")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ContextScalingWarning)
             model = Model(
@@ -67,10 +103,15 @@ class LocalEngine:
                 offload_kqv=options.offload_kqv,
                 flash_attn=options.flash_attn,
                 n_threads=options.n_threads,
+                n_batch=options.n_batch,
+                cache_type_k=options.cache_type_k,
+                cache_type_v=options.cache_type_v,
                 on_progress=on_progress,
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
         self._loaded = model
+        self._opened_with = ()
+        model.engine.shelf.budget = min(_SHELF_BYTES, (free_memory() or _SHELF_BYTES) // _SHELF_SHARE)
         if context_length is not None and model.context_length != context_length:
             notices.append(
                 f"The context is {model.context_length:,} tokens: llama.cpp rounds {context_length:,} up."
@@ -81,7 +122,9 @@ class LocalEngine:
             notices.append(detected.notice)
         label = "chat template" if detected.name == OWN_FORMAT else detected.name
         with open_gguf(options.path) as header:
-            cache_bytes = kv_cache_bytes(header.metadata, model.context_length)
+            cache_bytes = kv_cache_bytes(
+                header.metadata, model.context_length, **_cache_number_bytes(options)
+            )
             n_threads = plan_loading(header.metadata, n_threads=options.n_threads).n_threads
         return LoadedModel(
             model.context_length,
@@ -91,6 +134,9 @@ class LocalEngine:
             n_threads=n_threads,
             n_gpu_layers=model.n_gpu_layers,
             flash_attn=model.flash_attn,
+            n_batch=int(model.llama.n_batch),
+            cache_type_k=options.cache_type_k,
+            cache_type_v=options.cache_type_v,
         )
 
     def render(
@@ -153,7 +199,9 @@ class LocalEngine:
                 "The tokens that are kept of this reply hold control tokens, which its text does not show, "
                 "and this model did not write them now; re-roll the reply instead."
             )
-        for event in self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start):
+        for event in self._model.events(
+            prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out
+        ):
             if isinstance(event, Finished) and any(map(self.is_control, event.ids)):
                 self._written.append(event.ids)
             yield event
@@ -162,11 +210,51 @@ class LocalEngine:
         self, prompt: RenderedPrompt, sampler: SamplerSettings, count: int, cancel: CancelFlag
     ) -> Distribution | None:
         """Return what could come after a prompt; None where that was cancelled."""
-        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel)
+        return self._model.engine.next_tokens(prompt.ids, sampler, count, cancel, prompt.left_out)
 
     def score(self, request: ScoreRequest, cancel: CancelFlag, on_read: OnRead | None = None) -> Score | None:
         """Return how likely each token of a text is; None where that was cancelled."""
         return self._model.engine.score(request, cancel, on_read)
+
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        """Keep on disk what was read of a chat since it was opened, if that takes no longer; never raises."""
+        if self._states is None or self._loaded is None or not chat_id:
+            return
+        engine, states = self._loaded.engine, self._states
+        ids = engine.cached_tokens
+        if not states.budget:
+            states.make_room()
+        elif len(ids) >= LEAST_TOKENS and ids != self._opened_with:
+            try:
+                state = engine.state(min(states.budget, int(seconds * _BYTES_A_SECOND)))
+                if state is not None and states.save(chat_id, state, self._binding(), seconds):
+                    self._opened_with = ids
+            except (EasyLlamaError, OSError, MemoryError) as error:
+                _log.warning("what was read of the chat is not kept: %s", error)
+
+    def recall_state(self, chat_id: str) -> None:
+        """Bring back what was read of a chat, which is open now, where that is kept; never raises."""
+        if self._loaded is None:
+            return
+        engine = self._loaded.engine
+        if self._states is not None and self._states.budget and chat_id:
+            try:
+                state = self._states.load(chat_id, self._binding())
+                if state is not None and engine.cached_tokens[: len(state.ids)] != state.ids:
+                    engine.restore(state)
+            except (EasyLlamaError, OSError) as error:
+                _log.warning("what was read of the chat is not used: %s", error)
+        self._opened_with = engine.cached_tokens
+
+    def forget_state(self, chat_id: str) -> None:
+        """Remove what was read of a chat from the disk; never raises."""
+        if self._states is not None:
+            self._states.forget(chat_id)
+
+    def _binding(self) -> bytes:
+        from easy_llama.state_file import state_binding
+
+        return state_binding(self._model)
 
     def close(self) -> None:
         """Free the model."""
@@ -268,22 +356,53 @@ def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> I
         yield "User and bot do not take turns, which most models were trained on."
 
 
-def _choose_context_length(options: LoadOptions) -> tuple[int | None, list[str]]:
-    """Return the context length to load with, and what to say about it."""
-    if options.context_length is not None:
-        return options.context_length, []
-    memory = free_memory()
+def _checked_size(part: Path) -> int:
+    """Return the bytes of one file of a model.
+
+    Raises:
+        GGUFError: it is not whole.
+    """
+    with open_gguf(part) as header:
+        header.check_complete()
+        return header.size
+
+
+def _choose_context_length(options: LoadOptions, weights_bytes: int) -> tuple[int | None, str]:
+    """Return the context length to load with, None for the model's own, and what to say about it.
+
+    Args:
+        options: what is wished.
+        weights_bytes: the size of the weights; 0 where nobody knows what memory they take.
+
+    Raises:
+        MemoryDoubtError: with that the model may not fit the memory.
+    """
+    wished, memory = options.context_length, free_memory()
     if memory is None:
-        return None, []
+        return wished, ""
     with open_gguf(options.path) as header:
-        native = plan_loading(header.metadata).native_context_length
-        fitting = fitting_context_length(header.metadata, memory)
-    if fitting == native:
-        return None, []
-    return fitting, [
-        f"The context is {fitting:,} tokens, not the model's {native:,}, to leave memory free; "
+        choice = choose_context(
+            header.metadata,
+            weights_bytes,
+            memory,
+            wished=wished,
+            flash_attn=options.flash_attn,
+            **_cache_number_bytes(options),
+        )
+    if choice.doubt is not None and weights_bytes and not options.in_spite_of_memory:
+        raise MemoryDoubtError(choice.doubt)
+    native = choice.native_context_length
+    if wished is not None or choice.context_length == native:
+        return wished, ""
+    return choice.context_length, (
+        f"The context is {choice.context_length:,} tokens, not the model's {native:,}, to leave memory free; "
         f"--context-length {native} loads all of it."
-    ]
+    )
+
+
+def _cache_number_bytes(options: LoadOptions) -> dict[str, float]:
+    """Return how large the numbers in the KV cache are, as `easy_llama.loading` takes it."""
+    return {"bytes_per_k": bytes_of(options.cache_type_k), "bytes_per_v": bytes_of(options.cache_type_v)}
 
 
 def _listed(names: Sequence[str]) -> str:

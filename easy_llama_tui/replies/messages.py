@@ -1,12 +1,16 @@
-"""What the worker thread tells the screen. Messages carry frozen values only."""
+"""What the worker thread tells the screen. Messages carry frozen values only.
+
+They are for the screen alone and go no further: text comes some twenty times a second.
+"""
 
 from dataclasses import dataclass
 
 from textual.message import Message
 
-from easy_llama.events import Distribution
+from easy_llama.events import Distribution, LeftOut
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Finish
+from easy_llama_tui.models.memory_check import MemoryDoubt
 from easy_llama_tui.replies.engine import LoadedModel
 from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import Inspection
@@ -14,28 +18,35 @@ from easy_llama_tui.replies.token_figures import TokenFigure
 
 
 @dataclass
-class LoadProgress(Message):
+class LoadProgress(Message, bubble=False):
     """More of the model is loaded."""
 
     share: float
 
 
 @dataclass
-class ModelReady(Message):
+class ModelReady(Message, bubble=False):
     """The model is loaded."""
 
     model: LoadedModel
 
 
 @dataclass
-class ModelFailed(Message):
+class ModelFailed(Message, bubble=False):
     """The model could not be loaded."""
 
     reason: str
 
 
 @dataclass
-class WindowFitted(Message):
+class LoadDoubted(Message, bubble=False):
+    """The model may not fit the memory, and none is loaded; it is to be asked what to do."""
+
+    doubt: MemoryDoubt
+
+
+@dataclass
+class WindowFitted(Message, bubble=False):
     """It is known what of the chat the model reads for a reply."""
 
     request_id: int
@@ -45,7 +56,7 @@ class WindowFitted(Message):
 
 
 @dataclass
-class ReplyRefused(Message):
+class ReplyRefused(Message, bubble=False):
     """A reply was not begun, because the prompt does not fit the context; nothing comes after it."""
 
     request_id: int
@@ -53,7 +64,7 @@ class ReplyRefused(Message):
 
 
 @dataclass
-class CandidatesSeen(Message):
+class CandidatesSeen(Message, bubble=False):
     """What could come next in a reply that is being written."""
 
     request_id: int
@@ -61,7 +72,7 @@ class CandidatesSeen(Message):
 
 
 @dataclass
-class Inspected(Message):
+class Inspected(Message, bubble=False):
     """What the next prompt is made of."""
 
     chat_id: str
@@ -69,7 +80,7 @@ class Inspected(Message):
 
 
 @dataclass
-class PromptRead(Message):
+class PromptRead(Message, bubble=False):
     """More of a prompt was read."""
 
     request_id: int
@@ -77,7 +88,7 @@ class PromptRead(Message):
 
 
 @dataclass
-class ReplyText(Message):
+class ReplyText(Message, bubble=False):
     """More of a reply was written."""
 
     request_id: int
@@ -86,7 +97,7 @@ class ReplyText(Message):
 
 
 @dataclass
-class ReplyEnded(Message):
+class ReplyEnded(Message, bubble=False):
     """A reply ended, in whatever way; nothing comes after it."""
 
     request_id: int
@@ -115,7 +126,7 @@ class ReplyEnded(Message):
 
 
 @dataclass
-class TextTokens(Message):
+class TextTokens(Message, bubble=False):
     """The tokens of a text that is looked at are known, and nothing else of them."""
 
     request_id: int
@@ -123,10 +134,12 @@ class TextTokens(Message):
     """The ids that the model reads before the text."""
 
     figures: tuple[TokenFigure, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of what the model reads."""
 
 
 @dataclass
-class TextProgress(Message):
+class TextProgress(Message, bubble=False):
     """More was read of a text that is looked at, in tokens with all that comes before it."""
 
     request_id: int
@@ -135,7 +148,7 @@ class TextProgress(Message):
 
 
 @dataclass
-class TextScored(Message):
+class TextScored(Message, bubble=False):
     """The figures of a text that is looked at are known."""
 
     request_id: int
@@ -143,7 +156,7 @@ class TextScored(Message):
 
 
 @dataclass
-class CandidatesFound(Message):
+class CandidatesFound(Message, bubble=False):
     """What could stand in place of a token is known."""
 
     request_id: int
@@ -152,7 +165,7 @@ class CandidatesFound(Message):
 
 
 @dataclass
-class TextFailed(Message):
+class TextFailed(Message, bubble=False):
     """The figures of a text cannot be computed."""
 
     request_id: int
@@ -160,14 +173,25 @@ class TextFailed(Message):
 
 
 @dataclass
-class ChatSaved(Message):
+class ChatSaved(Message, bubble=False):
     """A chat is on disk as it was when it was last handed over."""
 
     chat_id: str
 
 
 @dataclass
-class SaveFailed(Message):
+class SaveFailed(Message, bubble=False):
     """A chat could not be saved; it is tried again."""
 
+    chat_id: str
     reason: str
+    """What happened and what to do, in sentences."""
+    cause: str
+    """What happened, in a few words."""
+
+
+@dataclass
+class SaveNoted(Message):
+    """Something happened to the file of a chat that the person should know."""
+
+    notice: str

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from textual.message import Message
@@ -63,13 +63,13 @@ def score_text(engine: ChatEngine, request: TextRequest, cancel: CancelFlag, pos
         start = len(prompt.ids) - len(figures)
         if cancel.is_set:
             return
-        post(TextTokens(request.request_id, prompt.ids[:start], figures))
+        post(TextTokens(request.request_id, prompt.ids[:start], figures, prompt.left_out))
 
         def on_read(progress: PromptProgress) -> None:
             if not cancel.is_set:
                 post(TextProgress(request.request_id, progress.done, progress.total))
 
-        score = engine.score(ScoreRequest(prompt.ids, start), cancel, on_read)
+        score = engine.score(ScoreRequest(prompt.ids, start, left_out=prompt.left_out), cancel, on_read)
     except (EasyLlamaError, ValueError) as error:
         post(TextFailed(request.request_id, str(error)))
         return
@@ -133,7 +133,7 @@ def _prompt_of(engine: ChatEngine, request: TextRequest) -> RenderedPrompt:
     if request.part != "last turn":
         return prompt
     kept = [one.turn for one in request.turns if window.holds(one)]
-    return engine.render(kept, request.format, through=len(kept) - 1)
+    return replace(engine.render(kept, request.format, through=len(kept) - 1), left_out=prompt.left_out)
 
 
 def _tokens_of(engine: ChatEngine, prompt: RenderedPrompt, part: Part) -> tuple[TokenFigure, ...]:

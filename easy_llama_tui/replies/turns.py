@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from easy_llama.record import Record
 from easy_llama_tui.chats.context_window import EVERYTHING, Window
 from easy_llama_tui.chats.conversation import Message, utc_now
 from easy_llama_tui.replies.figures import Figures
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
     from easy_llama_tui.replies.engine_worker import EngineWorker
     from easy_llama_tui.replies.messages import ReplyEnded
 
-CANDIDATES_SECONDS = 0.12
+CANDIDATES_SECONDS = 0.2
 """The least time between two looks at the candidates of a reply that is being written."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningTurn:
+class RunningTurn(Record):
     """The reply that is under way."""
 
     request_id: int
@@ -47,8 +47,7 @@ class RunningTurn:
         return self.before.made if self.before is not None else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Record):
     """Where a reply parts from another one."""
 
     ids: tuple[int, ...]
@@ -106,6 +105,18 @@ class Turns:
         self.figures = Figures()
         self.state = ChatState.LOADING
         self._worker().load(options)
+
+    def stop_loading(self) -> bool:
+        """Stop loading; return whether there was a model that had not come yet."""
+        if self.state is not ChatState.LOADING or not self._worker().stop_loading():
+            return False
+        self.failed()
+        return True
+
+    def hold(self) -> None:
+        """Have the reply wait until it is asked for again: the engine has no model for it, and refuses it."""
+        if self.running is not None:
+            self.running = replace(self.running, request_id=0)
 
     def loaded(self, model: LoadedModel) -> None:
         """Note that the model is there."""
@@ -205,6 +216,7 @@ class Turns:
             left_out=len(self.window.outside),
             prompt_tokens=self.figures.prompt_tokens,
             reused_tokens=self.figures.reused_tokens,
+            slid_tokens=self.figures.slid_tokens,
             written_tokens=self.figures.generated_tokens,
             settings_changed=self._settings_changed,
         )
@@ -247,4 +259,7 @@ def _with_loading(recipe: Recipe, model: LoadedModel) -> Recipe:
         threads=model.n_threads,
         gpu_layers=model.n_gpu_layers,
         flash_attn=model.flash_attn,
+        batch=model.n_batch,
+        cache_type_k=model.cache_type_k,
+        cache_type_v=model.cache_type_v,
     )

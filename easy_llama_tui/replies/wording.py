@@ -47,7 +47,9 @@ def activity(
     if figures.first_token_seconds is not None:
         parts.append(f"first token {figures.first_token_seconds:.2f} s")
     if figures.prompt_tokens:
-        parts.append(f"reused {figures.reused_tokens:,}, read {figures.read_tokens:,}")
+        slid = f" ({figures.slid_tokens:,} slid)" if figures.slid_tokens else ""
+        anew = f" ({figures.unslidable_tokens:,} could not slide)" if figures.unslidable_tokens else ""
+        parts.append(f"reused {figures.reused_tokens:,}{slid}, read {figures.read_tokens:,}{anew}")
     return " · ".join(parts) or "ready"
 
 

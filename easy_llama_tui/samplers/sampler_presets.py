@@ -19,6 +19,7 @@ from easy_llama.sampler_values import settings_from_values, values_of
 from easy_llama.samplers import PRESETS, SamplerSettings
 from easy_llama_tui.atomic_write import write_atomically
 from easy_llama_tui.locations import config_folder
+from easy_llama_tui.private_files import make_private_folder
 from easy_llama_tui.text.display_text import one_line
 
 SUFFIX: Final = ".toml"
@@ -103,7 +104,7 @@ def save_preset(folder: Path, name: str, settings: SamplerSettings) -> Path:
     path = folder / f"{name}{SUFFIX}"
     text = tomli_w.dumps(values_of(settings, BASE))
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         write_atomically(path, text.encode("utf-8", errors="replace"))
     except OSError as error:
         raise PresetError(

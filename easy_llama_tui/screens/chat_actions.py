@@ -16,6 +16,7 @@ from easy_llama_tui.replies.engine import OWN_FORMAT
 from easy_llama_tui.screens.export_screen import Export, ExportScreen
 from easy_llama_tui.screens.file_thread import FileThread
 from easy_llama_tui.screens.name_screen import NameScreen
+from easy_llama_tui.screens.recovery_screen import offer_recovery
 from easy_llama_tui.text.display_text import one_line
 from easy_llama_tui.widgets.chat_list import ChatRow
 from easy_llama_tui.widgets.key_hints import keys_of
@@ -48,6 +49,7 @@ class ChatActions:
         snapshot_open: Callable[[], Session] | None,
         import_as: Callable[[Transcript], Session],
         deleted: list[DeletedChat],
+        on_deleted: Callable[[str], object],
     ) -> None:
         """Act for `screen`; the other arguments are those of `ChatsScreen`."""
         self._screen = screen
@@ -58,6 +60,7 @@ class ChatActions:
         self._snapshot_open = snapshot_open
         self._import_as = import_as
         self._deleted = deleted
+        self._on_deleted = on_deleted
 
     def rename(self) -> None:
         """Ask for a title of the highlighted chat."""
@@ -101,6 +104,14 @@ class ChatActions:
             return lambda: snapshot
         return partial(self._store.load, row.id)
 
+    def recover(self, row: ChatRow, problem: str) -> None:
+        """Offer a copy of what can be read of a damaged chat, and open that."""
+
+        def made(copy: Session) -> None:
+            self._screen.dismiss(copy.id)
+
+        offer_recovery(self._screen.app, self._files, self._store, row.id, problem, made)
+
     def delete(self) -> None:
         """Delete the highlighted chat, which Ctrl+Z undoes; the open one stays."""
         row = self._screen.chat_list.highlighted_chat
@@ -117,6 +128,7 @@ class ChatActions:
         self._files.do(delete, lambda _: self._say_deleted(row), self._warn_and_list)
 
     def _say_deleted(self, row: ChatRow) -> None:
+        self._on_deleted(row.id)
         self._screen.show_keys()
         self._screen.list_again()
         back = keys_of(self._screen).said("{chats-undo} brings it back.")

@@ -23,7 +23,12 @@ def row_of(chat: ChatSummary, now: datetime, *, open_chat_id: str) -> ChatRow:
         length=n_messages if chat.problem is None else "",
         model=one_line(chat.model_name),
         when=when(chat.updated, now),
-        words=one_line(chat.first_words if chat.problem is None else chat.problem),
+        # Which file it is, the row tells, and the reason is to be seen.
+        words=one_line(
+            chat.first_words
+            if chat.problem is None
+            else chat.problem.removeprefix(str(chat.path)).lstrip(" ,:")
+        ),
         is_open=chat.id == open_chat_id,
         is_damaged=chat.problem is not None,
     )

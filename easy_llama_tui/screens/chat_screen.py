@@ -1,6 +1,7 @@
 """The chat: what the person does becomes turns, and what the engine does becomes text."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message as TextualMessage
-from textual.screen import Screen
 from textual.widgets import Label
 
 from easy_llama.model_file import split_file_name
@@ -27,7 +27,10 @@ from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
 from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
 from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.screens.draft_desk import DraftDesk
+from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
+from easy_llama_tui.screens.styled_once import StyledOnce
 from easy_llama_tui.settings import Settings
 from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.chat_log import ChatLog
@@ -37,15 +40,18 @@ from easy_llama_tui.widgets.prompt_input import MODE_HINTS, MODE_MARKS, PromptIn
 from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
+from easy_llama_tui.widgets.writing_area import WritingArea
 
 if TYPE_CHECKING:
-    from easy_llama_tui.chats.session_store import SessionStore, SessionWriter
+    from easy_llama_tui.chats.session_store import SessionStore
+    from easy_llama_tui.chats.session_writer import SessionWriter
     from easy_llama_tui.replies import messages
     from easy_llama_tui.replies.engine_worker import EngineWorker
     from easy_llama_tui.replies.inspection import Inspection
     from easy_llama_tui.screens.chat_switch import ChatSwitch
     from easy_llama_tui.screens.message_actions import MessageActions
     from easy_llama_tui.screens.panel_desk import PanelDesk
+    from easy_llama_tui.screens.saving_desk import SavingDesk
     from easy_llama_tui.screens.token_desk import TokenDesk
     from easy_llama_tui.screens.token_screen import TokenScreen
     from easy_llama_tui.widgets.candidates_panel import CandidatesPanel
@@ -53,7 +59,10 @@ if TYPE_CHECKING:
     from easy_llama_tui.widgets.format_panel import FormatPanel
     from easy_llama_tui.widgets.sampler_panel import SamplerPanel
 
-AUTOSAVE_SECONDS = 2.0
+AUTOSAVE_SECONDS = 1.5
+"""Less than the two seconds of a reply that may be lost: what is saved must also be written."""
+TYPING_SECONDS = 0.5
+"""How long leaving waits for keys that were pressed before."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
 
@@ -61,7 +70,7 @@ QUIT_SECONDS = 3.0
 _FIRST_HINT = ". {stop} stops a reply, {help} shows all keys."
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(StyledOnce):
     """One chat with one model. It owns the chat; the widgets show it, `Turns` knows what the engine is at."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in CHAT_KEYS]
@@ -105,10 +114,12 @@ class ChatScreen(Screen[None]):
             settings: what the app was started with.
         """
         super().__init__()
+        self._compositor = FrontFirstCompositor()
         self.chat = chat
         self.settings = settings
         self.turns = Turns(lambda: self.worker)
         self.replies = ReplyDesk(self, self.turns)
+        self.drafts = DraftDesk(self)
         self._make_engine = make_engine
         self._make_store = make_store
         # Looked up for each piece of text that is written.
@@ -129,7 +140,7 @@ class ChatScreen(Screen[None]):
         """The engine's thread."""
         from easy_llama_tui.replies.engine_worker import EngineWorker
 
-        return EngineWorker(self.engine, self.post_message)
+        return EngineWorker(self.engine, self.post_message, self.chat.id)
 
     @cached_property
     def store(self) -> "SessionStore":
@@ -139,14 +150,14 @@ class ChatScreen(Screen[None]):
     @cached_property
     def writer(self) -> "SessionWriter":
         """The thread that saves chats."""
-        from easy_llama_tui.chats.session_store import SessionWriter
-        from easy_llama_tui.replies.messages import ChatSaved, SaveFailed
+        return self.saving.make_writer()
 
-        return SessionWriter(
-            self.store,
-            lambda error: self.post_message(SaveFailed(str(error))),
-            lambda session: self.post_message(ChatSaved(session.id)),
-        )
+    @cached_property
+    def saving(self) -> "SavingDesk":
+        """What watches over the saving of chats."""
+        from easy_llama_tui.screens.saving_desk import SavingDesk
+
+        return SavingDesk(self)
 
     @cached_property
     def desk(self) -> "PanelDesk":
@@ -178,11 +189,7 @@ class ChatScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the screen from top to bottom."""
-        # Now, and not with the first resize: all would be styled and drawn twice.
-        for cells, breakpoints in zip(
-            self.app.size, (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), strict=True
-        ):
-            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
+        self.set_breakpoints()
         yield TitleBar(id="title")
         with Horizontal(id="middle"):
             yield ChatLog(id="log")
@@ -193,7 +200,8 @@ class ChatScreen(Screen[None]):
             history=PromptHistory(self.settings.history_file),
             folder=self.settings.folder,
         )
-        with Vertical(id="writing"):
+        prompt.has_focus_at_first()
+        with WritingArea(id="writing"):
             yield PathCompletion(prompt, id="completion")
             yield Label(id="attached")
             with Horizontal(id="prompt-row"):
@@ -206,6 +214,7 @@ class ChatScreen(Screen[None]):
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
         self.chat_log.reasoning_key = self._keys["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
+        self.drafts.open_chat()
         self.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
@@ -224,7 +233,7 @@ class ChatScreen(Screen[None]):
         for part in ("engine", "worker", "switch"):
             getattr(self, part)
             await asyncio.sleep(0)
-        self.switch.load_model(options)
+        self.switch.load_first_model(options)
 
     # What the person writes
 
@@ -232,12 +241,15 @@ class ChatScreen(Screen[None]):
     def _on_submitted(self, message: PromptInput.Submitted) -> None:
         typed = message.text.strip()
         said = self.settings.config.keys.said
-        if message.mode == "opening":
+        keys = () if message.mode in ("opening", "system") else (*CHAT_KEYS, *APP_KEYS)
+        if key := next((key for key in keys if key.typed and key.typed == typed), None):
+            self.call_next(self.run_action, key.action)
+        elif reason := self.why_only_read():
+            self._give_back(message, reason)
+        elif message.mode == "opening":
             self.replies.set_opening(message.text)
         elif message.mode == "system":
             self._add_system(message)
-        elif key := next((key for key in (*CHAT_KEYS, *APP_KEYS) if key.typed and key.typed == typed), None):
-            self.call_next(self.run_action, key.action)
         elif self.turns.running is not None:
             self._give_back(message, said("The reply is not finished: {stop} stops it, then {send} sends."))
         elif self.turns.state is ChatState.NO_MODEL:
@@ -248,8 +260,13 @@ class ChatScreen(Screen[None]):
             self.prompt.remember(message.text)
             self.replies.ask(message.text)
 
+    @on(PromptInput.Changed, "#prompt")
+    def _on_prompt_changed(self) -> None:
+        self.drafts.changed()
+
     @on(PromptInput.ModeChanged)
     def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
+        self.drafts.changed()
         self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
         self.show_placeholder()
 
@@ -277,6 +294,10 @@ class ChatScreen(Screen[None]):
         self.show_attached(None)
         self.desk.draft_changed()
 
+    def why_only_read(self) -> str:
+        """Return why the chat cannot be changed now; empty where it can."""
+        return self.saving.why_only_read() if self.chat.held_by else ""
+
     def _give_back(self, message: PromptInput.Submitted, why: str) -> None:
         self.prompt.give_back(message.text, message.mode)
         self.notify(why, markup=False)
@@ -289,7 +310,8 @@ class ChatScreen(Screen[None]):
         if self.turns.running is not None:
             self._give_back(message, self.settings.config.keys.said(BUSY))
             return
-        self.chat.conversation.add("system", message.text)
+        system = self.chat.conversation.add("system", message.text)
+        self.drafts.sent(system.id, message.text, "system")
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
         self.show_path()
         self.chat_changed()
@@ -297,12 +319,14 @@ class ChatScreen(Screen[None]):
     # What the keys do
 
     def action_stop(self) -> None:
-        """Stop reading or writing; the text so far stays. Else go back to the prompt."""
+        """Stop reading or writing; the text so far stays. Else go back to the prompt, or stop loading."""
         self.turns.afterwards = None
-        if self.turns.running is None:
-            self.prompt.focus()
-        else:
+        if self.turns.running is not None:
             self.replies.stop()
+        elif self.turns.state is ChatState.LOADING and self.focused is self.prompt:
+            self.switch.stop_loading()
+        else:
+            self.prompt.focus()
 
     def action_reroll(self) -> None:
         """Write another reply beside the last one, stopping that first if it is being written."""
@@ -337,7 +361,8 @@ class ChatScreen(Screen[None]):
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
-        self.switch.new_chat()
+        # Behind the keys that are on their way to the prompt: they were typed in this chat.
+        self.prompt.call_later(self.switch.new_chat)
 
     def action_chats(self) -> None:
         """Show all chats."""
@@ -380,6 +405,14 @@ class ChatScreen(Screen[None]):
         """Show the whole tree of the chat."""
         self.message_actions.show_tree(self.chat_log.cursor_id)
 
+    def action_duplicate(self) -> None:
+        """Go on in a copy of the chat."""
+        self.saving.duplicate()
+
+    def action_export(self) -> None:
+        """Export the chat."""
+        self.saving.export()
+
     def action_undo_delete(self) -> None:
         """Bring back the message that was deleted last."""
         self.message_actions.undo_delete()
@@ -389,14 +422,16 @@ class ChatScreen(Screen[None]):
         self.app.action_change_theme()
 
     def action_interrupt(self) -> None:
-        """Do what Ctrl+C means now: copy, stop, clear, or quit when pressed twice."""
+        """Do what Ctrl+C means now: copy, stop (loading too), clear, or quit when pressed twice."""
         if self.prompt.selected_text:
             self._copy(self.prompt.selected_text)
         elif (selected := self.get_selected_text()) is not None:
             self._copy(selected)
             self.clear_selection()
-        elif self.turns.running is not None:
+        elif self.turns.running is not None and self.turns.state is not ChatState.STOPPING:
             self.action_stop()
+        elif self.turns.state is ChatState.LOADING:
+            self.switch.stop_loading()
         elif self.prompt.text:
             self.prompt.clear()
         elif time.monotonic() < self._quit_armed:
@@ -419,17 +454,19 @@ class ChatScreen(Screen[None]):
         """Save and leave."""
         await self.app.action_quit()
 
+    async def all_typed(self) -> None:
+        """Wait a moment for keys that are on their way to the prompt."""
+        typed = asyncio.Event()
+        if self.is_mounted and self.prompt.call_later(typed.set):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(typed.wait(), TYPING_SECONDS)
+
     def leave(self) -> bool:
         """End what runs, save, and free the model; return whether all of it was done in time."""
         if self._left is not None:
             return self._left
-        if self.turns.running is not None:
-            self.turns.afterwards = None
-            self.turns.stop()
-            self.replies.end_turn("interrupted", "", (), "")
-        self.save()
-        saved = self.writer.flush(timeout=5.0)
-        self.writer.close(timeout=1.0)
+        saved = self.saving.close()
+        saved = self.drafts.close() and saved
         self._left = self.worker.close() and saved
         return self._left
 
@@ -525,6 +562,9 @@ class ChatScreen(Screen[None]):
         self.show_title()
         self.switch.on_model_failed(message.reason)
 
+    def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
+        self.switch.ask_about_memory(message.doubt)
+
     def _on_window_fitted(self, message: "messages.WindowFitted") -> None:
         if self.turns.is_current(message.request_id):
             self.set_window(message.window)
@@ -572,10 +612,13 @@ class ChatScreen(Screen[None]):
         self.tokens.on_failed(message)
 
     def _on_save_failed(self, message: "messages.SaveFailed") -> None:
-        self.status_bar.problem = message.reason
+        self.saving.failed(message)
 
-    def _on_chat_saved(self) -> None:
-        self.status_bar.problem = ""
+    def _on_chat_saved(self, message: "messages.ChatSaved") -> None:
+        self.saving.saved(message.chat_id)
+
+    def _on_save_noted(self, message: "messages.SaveNoted") -> None:
+        self.notify(message.notice, severity="warning", timeout=20, markup=False)
 
     # Saving
 
@@ -589,9 +632,17 @@ class ChatScreen(Screen[None]):
     def save(self) -> None:
         """Save the chat as it is now."""
         self.replies.has_unsaved_text = False
-        if self.chat.is_worth_saving:
+        if self.chat.is_worth_saving and not self.chat.held_by:
             self.chat.was_saved = True
+            self.settings.tell_chat(self.chat.resumed_by)
             self.writer.submit(self.chat.snapshot())
+
+    def save_now(self) -> None:
+        """Save the chat and what is written, and wait a moment until that is on disk."""
+        self.save()
+        if self.chat.was_saved:
+            self.writer.flush(timeout=1.0)
+        self.drafts.save_now()
 
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:
@@ -601,10 +652,13 @@ class ChatScreen(Screen[None]):
 
     def show_chat(self) -> None:
         """Show another chat."""
+        self.settings.tell_chat(self.chat.resumed_by)
         self.show_path()
         self.show_title()
         self.show_state()
         self.show_placeholder()
+        if self.chat.held_by or "saving" in self.__dict__:
+            self.saving.show()
 
     def show_path(self, *, without: Message | None = None) -> None:
         """Show the messages of the shown path, up to one that is about to be written."""
@@ -674,6 +728,8 @@ class ChatScreen(Screen[None]):
 
     def show_state(self) -> None:
         """Show what goes on, and the keys that matter now."""
+        # Each blink would draw the whole prompt again beside the reply.
+        self.prompt.cursor_blink = self.turns.running is None
         self.status_bar.activity = activity(
             self.turns.state,
             self.turns.figures,
@@ -708,6 +764,8 @@ class ChatScreen(Screen[None]):
             return (*hints, (keys["stop"].hint, "back"))
         if self.turns.running is not None:
             return ((keys["stop"].hint, "stop"),)
+        if self.turns.state is ChatState.LOADING:
+            return ((keys["stop"].hint, "stop loading"),)
         if self.turns.state is ChatState.NO_MODEL:
             return ((keys["model"].hint, "model"),)
         path = self.chat.conversation.path()
@@ -720,6 +778,17 @@ class ChatScreen(Screen[None]):
             return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
         return (reroll,)
 
+    def _ending(self, message: Message) -> str:
+        """Return what is said below a message on how it came to its end."""
+        return ending(
+            message,
+            self.replies.errors.get(message.id),
+            is_last=message.id == self.chat.conversation.head,
+            to_continue=self._keys["continue"].hint,
+            to_reroll=self._keys["reroll"].hint,
+            has_room=self.turns.has_room,
+        )
+
     def entry(self, message: Message) -> ChatEntry:
         """Return how a message is shown."""
         conversation = self.chat.conversation
@@ -728,21 +797,13 @@ class ChatScreen(Screen[None]):
         streaming = running is not None and running.reply_id == message.id
         writer = self.chat.model.name if streaming else message.author
         names = {"user": "You", "system": "System", "bot": writer or "Bot"}
-        to_continue, to_reroll = self._keys["continue"].hint, self._keys["reroll"].hint
-        note = ending(
-            message,
-            self.replies.errors.get(message.id),
-            is_last=message.id == conversation.head,
-            to_continue=to_continue,
-            to_reroll=to_reroll,
-            has_room=self.turns.has_room,
-        )
+        note = "" if streaming else self._ending(message)
         return ChatEntry(
             id=message.id,
             role=message.role,
             name=names[message.role],
             text=message.content,
-            note="" if streaming else note,
+            note=note,
             alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
             streaming=streaming,
             outside=message.id in self.turns.window.outside,

@@ -92,6 +92,7 @@ class ChatsScreen(PickScreen[str]):
         snapshot_open: Callable[[], Session] | None = None,
         import_as: Callable[[Transcript], Session] = session_with_defaults,
         deleted: list[DeletedChat] | None = None,
+        on_deleted: Callable[[str], object] = str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Make the screen.
@@ -106,6 +107,7 @@ class ChatsScreen(PickScreen[str]):
             import_as: Makes an imported transcript a chat.
             deleted: What Ctrl+Z brings back, the last first. The same list, given again, makes deletions
                 of an earlier visit undoable.
+            on_deleted: Is told the id of each chat that was deleted.
             now: The clock (aware).
         """
         super().__init__()
@@ -123,6 +125,7 @@ class ChatsScreen(PickScreen[str]):
             snapshot_open=snapshot_open,
             import_as=import_as,
             deleted=self._deleted,
+            on_deleted=on_deleted,
         )
         self._chats: dict[str, ChatSummary] | None = None
         self._rows: dict[str, ChatRow] = {}
@@ -310,9 +313,12 @@ class ChatsScreen(PickScreen[str]):
     # What the person does
 
     def choose(self) -> None:
-        """End with the highlighted chat; one that is damaged is explained instead."""
-        row = self.undamaged_chat("opened")
+        """End with the highlighted chat; of one that is damaged, a copy of what can be read is offered."""
+        row = self.chat_list.highlighted_chat
         if row is None:
+            return
+        if row.is_damaged:
+            self._actions.recover(row, (self._chats and self._chats[row.id].problem) or "")
             return
         found = self._found.get(row.id)
         self.found_message_id = found.message_id if found else None

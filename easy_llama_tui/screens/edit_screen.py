@@ -1,5 +1,6 @@
 """Editing one message: beside the old text, or in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -22,6 +23,8 @@ _TITLES: Final[dict[Role, str]] = {
     "bot": "Edit the reply",
     "system": "Edit the system message",
 }
+
+_GOES_ON: Final = "This is the edit that was not finished before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,27 @@ class EditScreen(Dialog[Edited | None]):
     }
     """
 
-    def __init__(self, text: str, role: Role, below: int) -> None:
-        """Edit `text`, a message of `role` that `below` messages follow."""
+    def __init__(
+        self,
+        text: str,
+        role: Role,
+        below: int,
+        *,
+        begun: str | None = None,
+        on_change: Callable[[str], object] | None = None,
+    ) -> None:
+        """Edit `text`, a message of `role` that `below` messages follow.
+
+        Args:
+            text: the message.
+            role: whose it is.
+            below: how many messages follow it.
+            begun: what had become of it, where it was edited before without an end.
+            on_change: is told what becomes of it.
+        """
         super().__init__()
+        self._begun = None if begun is None else editable(begun)
+        self._on_change = on_change
         self._role: Role = role
         self._below = below
         self._text = editable(text)
@@ -88,7 +109,7 @@ class EditScreen(Dialog[Edited | None]):
         with Vertical(id="edit") as box:
             box.border_title = _TITLES[self._role]
             yield EditedText(
-                self._text,
+                self._text if self._begun is None else self._begun,
                 soft_wrap=True,
                 show_line_numbers=False,
                 highlight_cursor_line=False,
@@ -102,7 +123,7 @@ class EditScreen(Dialog[Edited | None]):
         area = self.query_one(EditedText)
         area.focus()
         area.move_cursor(area.document.end)
-        self._say(self._warning)
+        self._say(self._warning if self._begun is None else f"{_GOES_ON} {self._warning}".rstrip())
 
     def action_keep_both(self) -> None:
         """End with the text beside the old one."""
@@ -181,6 +202,8 @@ class EditScreen(Dialog[Edited | None]):
     @on(TextArea.Changed)
     def _forget_question(self, event: TextArea.Changed) -> None:
         event.stop()
+        if self._on_change is not None:
+            self._on_change(event.text_area.text)
         self._asked = ""
         self._say(self._warning)
 

@@ -1,5 +1,6 @@
 """Asks in which format and to which file a chat is exported."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -138,9 +139,10 @@ class ExportScreen(Dialog[Export | None]):
         except SessionError as error:
             self._say(error.next_step)
             return
-        if path.is_dir():
+        # Those of `Path` raise for a name that is too long; why it cannot be is said when it is written.
+        if os.path.isdir(path):  # noqa: PTH112
             self._say("This is a folder; add the name of a file.")
-        elif path.exists() and self._agreed != path:
+        elif os.path.exists(path) and self._agreed != path:  # noqa: PTH110
             self._agreed = path
             self._say("This file is there already. Enter again replaces it.")
         else:

@@ -20,7 +20,6 @@ class FileThread:
         self._screen = screen
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._is_closed = False
-        self._is_closed = False
 
     @property
     def has_screen(self) -> bool:
@@ -48,7 +47,6 @@ class FileThread:
 
     def close(self, *, wait: bool = False) -> None:
         """Take no more; what was given is still done."""
-        self._is_closed = True
         self._is_closed = True
         self._thread.shutdown(wait=wait)
 

@@ -34,11 +34,14 @@ _HEADINGS = {
     "chat_rows": "The chats, reached with Tab",
     "tree": "The tree of a chat",
     "making": "How a reply was made",
+    "memory": "A model that may not fit",
     "tokens": "Inspecting tokens",
     "token_text": "The text of the tokens",
     "edit": "Editing a message",
     "export": "Exporting a chat",
     "name": "Where a name is asked for",
+    "unsaved": "Leaving while chats cannot be saved",
+    "recovery": "A damaged chat",
 }
 """What the help calls the places where keys work, in its order."""
 _GAP = 2

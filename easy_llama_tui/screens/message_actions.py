@@ -34,7 +34,10 @@ class MessageActions:
             message = screen.chat.conversation.get(message_id)
         except ConversationError:
             return  # keys come faster than what they do is seen: it was deleted a moment ago
+        is_shown = any(entry.id == message_id for entry in screen.chat_log.entries)
         match action:
+            case "copy" | "copy-code" if not is_shown:
+                return  # likewise: it has made room for another reply
             case "copy":
                 screen.run_worker(self._copy(screen.chat_log.copied_text(message_id)))
             case "copy-code":
@@ -66,6 +69,8 @@ class MessageActions:
 
     def pin(self, message_id: str) -> None:
         """Pin a message, or let it go again."""
+        if self._is_only_read():
+            return
         screen = self._screen
         message = screen.chat.conversation.get(message_id)
         screen.chat.conversation.set_pinned(message_id, not message.pinned)
@@ -74,6 +79,8 @@ class MessageActions:
 
     def undo_delete(self) -> None:
         """Bring back what was deleted, or changed in place, last."""
+        if self._is_only_read():
+            return
         screen = self._screen
         if not self._before:
             screen.notify("No message was deleted or changed in this chat since it was opened.", markup=False)
@@ -113,11 +120,16 @@ class MessageActions:
         self._screen.run_worker(self._copy(blocks[place], which))
 
     def _edit(self, message: Message) -> None:
+        if self._is_only_read():
+            return
         from easy_llama_tui.screens.edit_screen import EditScreen
 
         chat, below = self._screen.chat, self._count_below(message)
 
+        drafts = self._screen.drafts
+
         def edited(result: "Edited | None") -> None:
+            drafts.edit_ended(chat, message.id)
             if result is None:
                 return
             if chat is not self._screen.chat or message not in chat.conversation.messages:
@@ -126,7 +138,14 @@ class MessageActions:
             elif result.text != message.content or not result.in_place:
                 self._apply_edit(message, result)
 
-        self._screen.app.push_screen(EditScreen(message.content, message.role, below), edited)
+        edit = EditScreen(
+            message.content,
+            message.role,
+            below,
+            begun=drafts.edit_of(message.id),
+            on_change=lambda text: drafts.edit_changed(chat, message.id, text),
+        )
+        self._screen.app.push_screen(edit, edited)
 
     def _apply_edit(self, message: Message, result: "Edited") -> None:
         screen = self._screen
@@ -141,6 +160,7 @@ class MessageActions:
                 ids=message.ids,
                 edited=is_reply or None,
             )
+            screen.drafts.sent(message.id, result.text)
             screen.show_path()
             screen.chat_changed()
             screen.tell("Changed in place. {message-undo} here, or /undo, brings the old text back.")
@@ -149,6 +169,7 @@ class MessageActions:
         if new.role == "bot":
             edited = replace(message, id=new.id, created=new.created, content=result.text)
             conversation.restore(replace(edited, finish="stop", edited=True))
+        screen.drafts.sent(new.id, result.text)
         screen.show_path()
         screen.chat_changed()
         screen.tell("The new text stands beside the old one: {previous-alternative} at it shows that.")
@@ -157,6 +178,8 @@ class MessageActions:
 
     def delete(self, message_id: str) -> None:
         """Delete a message and all below it, unless a reply is being written."""
+        if self._is_only_read():
+            return
         screen = self._screen
         if screen.turns.running is not None:
             screen.tell(BUSY)
@@ -216,6 +239,8 @@ class MessageActions:
         screen.chat_changed()
 
     def _name_branch(self, message_id: str, name: str) -> None:
+        if self._is_only_read():
+            return
         try:
             self._screen.chat.conversation.name_branch(message_id, name)
         except ConversationError:
@@ -224,12 +249,21 @@ class MessageActions:
         self._screen.chat_changed()
 
     def _branch(self, message: Message) -> None:
+        if self._is_only_read():
+            return
         screen = self._screen
         screen.chat.conversation.end_at(message.id)
         screen.show_path()
         screen.chat_changed()
         screen.prompt.focus()
         screen.notify("What you write now begins a branch here; the rest is kept beside it.", markup=False)
+
+    def _is_only_read(self) -> bool:
+        """Return whether the chat cannot be changed, and say why."""
+        reason = self._screen.why_only_read()
+        if reason:
+            self._screen.notify(reason, severity="warning", markup=False)
+        return bool(reason)
 
     def _count_below(self, message: Message) -> int:
         waiting, count = [message.id], 0

@@ -268,6 +268,10 @@ class ModelScreen(PickScreen[Path]):
         else:
             self.dismiss(row.file.path)
 
+    def is_asked(self, path: Path) -> bool:
+        """Return whether it was said what speaks against a model, and the person chose it nevertheless."""
+        return self._asked == path
+
     # What is shown
 
     def _highlighted(self) -> ModelRow | None:

@@ -49,6 +49,16 @@ class ReplyDesk:
         self.errors.clear()
         self.begun_in_reasoning.clear()
 
+    @property
+    def opening(self) -> str:
+        """How the bot's next message is to begin."""
+        return self._opening
+
+    def restore_opening(self, text: str) -> None:
+        """Have the bot's next message begin with `text`, as it was to before."""
+        self._opening = text
+        self._screen.notify("The bot's next message begins with what you wrote for it before.", markup=False)
+
     def set_opening(self, text: str) -> None:
         """Have the bot's next message begin with `text`; at once where a message waits for it."""
         self._opening = text
@@ -63,6 +73,7 @@ class ReplyDesk:
         screen = self._screen
         last = screen.chat.conversation.last_reply()
         reply = screen.chat.ask(expand(text, screen.settings.folder), opening=self._opening)
+        screen.drafts.sent(screen.chat.conversation.path()[-2].id, text)
         if last is not None:
             screen.chat_log.update(screen.entry(last))  # it is not the last any more
         screen.chat_log.append(screen.entry(screen.chat.conversation.path()[-2]))
@@ -134,6 +145,7 @@ class ReplyDesk:
         is_continued = opening is not None
         if opening is None and reply.content:
             opening = Turn("bot", reply.content)
+            screen.drafts.sent(reply.id, reply.content, "opening")
         self._opening = ""
         self._error_before = self.errors.pop(reply.id, "")
         self._turns.begin(
@@ -252,7 +264,9 @@ class ReplyDesk:
     def is_free(self) -> bool:
         """Return whether a reply can be begun, and say why not."""
         screen = self._screen
-        if self._turns.running is not None:
+        if reason := screen.why_only_read():
+            screen.notify(reason, severity="warning", markup=False)
+        elif self._turns.running is not None:
             screen.tell(BUSY)
         elif self._turns.state is ChatState.NO_MODEL:
             screen.tell(NO_MODEL)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from easy_llama.events import Distribution
+from easy_llama.events import Distribution, LeftOut
 from easy_llama.prompt import Turn
 from easy_llama.scores import ScoreRequest
 from easy_llama_tui.chats.conversation import ConversationError, Message
@@ -36,6 +36,7 @@ class TokenDesk:
         self._shown: TokenScreen | None = None
         self._before: tuple[int, ...] = ()
         self._figures: tuple[TokenFigure, ...] = ()
+        self._left_out: tuple[LeftOut, ...] = ()
         self._is_computing = False
 
     def look_at(self, message: Message) -> None:
@@ -109,6 +110,7 @@ class TokenDesk:
         """Show the tokens of the text."""
         if (shown := self._showing(message.request_id)) is not None:
             self._before, self._figures = message.before, message.figures
+            self._left_out = message.left_out
             shown.show_tokens(message.figures)
 
     def on_progress(self, message: "messages.TextProgress") -> None:
@@ -160,6 +162,7 @@ class TokenDesk:
                 candidates=count,
                 sampler=self._request.sampler,
                 reply_start=start if self._request.part == "reply" else None,
+                left_out=self._left_out,
             ),
         )
 

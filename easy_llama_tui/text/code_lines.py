@@ -7,13 +7,13 @@ is read once more as a whole when it is complete.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
 
+from easy_llama.record import Record
 from easy_llama_tui.text.display_text import TAB_SIZE, Line, Run, chop
 
 _CHUNK_LINES = 24
@@ -30,8 +30,7 @@ PLAIN = Style()
 """The style that changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeStyles:
+class CodeStyles(Record):
     """The styles of code, each with the background of a code block."""
 
     plain: Style = PLAIN

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.style import Style
 
+from easy_llama.record import Record
 from easy_llama_tui.text.code_lines import PLAIN, CodeStyles
 from easy_llama_tui.text.display_text import TAB_SIZE, Run, printable
 
@@ -22,8 +23,7 @@ _LATEX = {"\\(", "\\)", "\\[", "\\]"}
 """Escapes that models write as the delimiters of a formula, and that are then shown as written."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkdownStyles:
+class MarkdownStyles(Record):
     """The styles that Markdown is drawn in; the theme decides, never the text."""
 
     text: Style = PLAIN

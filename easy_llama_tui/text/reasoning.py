@@ -13,8 +13,9 @@ Only the last line is read again when text arrives.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from easy_llama.record import Record
 
 __all__ = ["Part", "ReasoningSplitter", "may_have_reasoning", "prompt_opens_reasoning", "split_reasoning"]
 
@@ -89,8 +90,7 @@ _KANA_AND_HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD: Final = f"[{_KANA_AND_HAN}]|\\w[^\\s{_KANA_AND_HAN}]*"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Record):
     """A piece of a bot's text, without its tags and the blank lines at its start."""
 
     kind: Kind

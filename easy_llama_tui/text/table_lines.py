@@ -1,13 +1,13 @@
 """A Markdown table as rows of text with light lines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from easy_llama.record import Record
 from easy_llama_tui.text.display_text import Line, Run, cells, wrap
 
 Align = Literal["left", "center", "right"]
@@ -38,8 +38,7 @@ class Row:
         return self._lines[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Record):
     """A heading and the rows below it, all with as many cells."""
 
     header: Row

@@ -285,12 +285,16 @@ class MessageScroll(ScrollView, can_focus=True):
         moved = top != self._top
         self._top = top
         self._mirror(may_wait=writing)
-        first = max(0, dirty - top)
-        if moved or not first:
-            self.refresh()
-        elif first < self._window.height:
-            self.refresh(Region(0, first, self._window.width, self._window.height - first))
+        first = 0 if moved else max(0, dirty - top)
+        if first < self._window.height:
+            self._refresh_rows(first)
         self._set_following(self._at_end and self._may_follow, unseen=self._unseen and not self._at_end)
+
+    def _refresh_rows(self, first: int) -> None:
+        """Draw the rows of the window from `first` on again, but not the scrollbar beside them."""
+        covered = self.styles.scrollbar_size_vertical if self.show_vertical_scrollbar else 0
+        width = max(1, self._window.width - covered)
+        self.refresh(Region(0, first, width, self._window.height - first))
 
     def _mirror(self, *, may_wait: bool) -> None:
         """Tell Textual's scrollbar where the window is, unless it was told just now and may wait.

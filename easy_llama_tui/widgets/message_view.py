@@ -2,13 +2,14 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from easy_llama.record import Record
 from easy_llama_tui.text.code_lines import PLAIN
 from easy_llama_tui.text.display_text import Line, one_line, plain_lines, printable, wrap
 from easy_llama_tui.text.markdown_inline import MarkdownStyles, markdown_parser
@@ -33,8 +34,7 @@ _RULES = (
 """What the rule says below what is outside the context, at length and in short."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatEntry:
+class ChatEntry(Record):
     """A message, as the chat shows it. Its texts may be anything; they are made printable here."""
 
     id: str
@@ -57,8 +57,7 @@ class ChatEntry:
     """Whether the prompt opened the bot's reasoning, so that the text begins in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatStyles:
+class ChatStyles(Record):
     """The styles of messages, which the theme decides; plain where it says nothing."""
 
     markdown: MarkdownStyles = field(default_factory=MarkdownStyles)

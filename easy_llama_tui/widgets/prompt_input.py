@@ -163,6 +163,15 @@ class PromptInput(TextArea):
         self._bindings.apply_keymap(keys.keymap())
         self._send_keys = keys.by_id()["send"].all_names
 
+    def has_focus_at_first(self) -> None:
+        """Have the focus from the first picture on: it is styled and drawn so at once, and not again."""
+        self.set_reactive(TextArea.has_focus, True)
+
+    def on_mount(self) -> None:
+        """Show the cursor where the focus is here already."""
+        if self.has_focus:
+            self._watch_has_focus(True)
+
     def remember(self, text: str) -> None:
         """Add a message that was sent to the history."""
         self._history.add(text)
@@ -173,6 +182,25 @@ class PromptInput(TextArea):
         self.mode = mode
         self.insert(text, self.document.start)
         self.move_cursor(self.document.end)
+
+    @property
+    def unsent(self) -> tuple[str, str]:
+        """What is written, and what was before an earlier message took its place and was changed there."""
+        if self._shown_entry is None:
+            return self.text, ""
+        text, texts = self.text, self._history.texts
+        is_as_sent = self._shown_entry < len(texts) and texts[self._shown_entry] == text
+        return (self._draft, "") if is_as_sent else (text, self._draft)
+
+    def restore(self, text: str, mode: Mode, cursor: Location, aside: str) -> None:
+        """Begin with what was written before, and forget what is here; see `unsent`."""
+        self.load_text(editable(text))
+        self.mode = mode
+        row = max(0, min(cursor[0], self.document.line_count - 1))
+        self.move_cursor((row, max(0, min(cursor[1], len(self.document.get_line(row))))))
+        self._draft, self._shown_entry = "", None
+        if aside and self._history.texts:
+            self._draft, self._shown_entry = editable(aside), len(self._history.texts) - 1
 
     @property
     def has_text(self) -> bool:

@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.quick_textual import make_textual_quick
 from support.running_app import RunApp, Running, begin_chat, settings_for
 from support.scripted_engine import ScriptedEngine
 from support.settling import settle
@@ -17,6 +18,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each key that is pressed, and each pause, ends once the app has nothing left to do."""
     monkeypatch.setattr("textual.app.wait_for_idle", settle)
     monkeypatch.setattr("textual.pilot.wait_for_idle", settle)
+    make_textual_quick(monkeypatch)
 
 
 @pytest.fixture

@@ -339,7 +339,7 @@ async def test_a_save_that_fails_is_said_until_it_succeeds(
         running.engine.reply_with("answer")
         await running.send("Hello")
         await running.until(lambda: running.path and running.path[-1].finish)
-        await running.until(lambda: "could not be saved" in running.screen.status_bar.problem)
+        await running.until(lambda: "not saved: " in running.screen.status_bar.problem)
         assert running.said[-1] == ("bot", "answer")
         store.folder.unlink()
         await running.exchange("More", "text")

@@ -244,12 +244,14 @@ async def test_any_window_is_enough(run_app: RunApp, size: tuple[int, int]) -> N
         (REPLY, replace(RECIPE, model="big", file="big.gguf"), "Another model is loaded now: big."),
         (REPLY, replace(RECIPE, threads=4), "in another way now (threads)"),
         (REPLY, replace(RECIPE, gpu_layers=-1, flash_attn=True), "(layers on the GPU, Flash Attention)"),
+        (REPLY, replace(RECIPE, cache_type_k="q8_0"), "(KV cache)"),
         (replace(REPLY, edited=True), RECIPE, "changed by you"),
         (replace(REPLY, made=(MAKING, MAKING)), RECIPE, "several goes"),
         (replace(REPLY, made=(replace(MAKING, seed=None),)), RECIPE, "seed is not known"),
         (replace(REPLY, made=(replace(MAKING, settings_changed=True),)), RECIPE, "settings were changed"),
         (replace(REPLY, made=(replace(MAKING, left_out=2),)), RECIPE, "did not read 2 messages"),
         (replace(REPLY, made=(replace(MAKING, reused_tokens=7),)), RECIPE, "in the KV cache"),
+        (replace(REPLY, made=(replace(MAKING, slid_tokens=5),)), RECIPE, "5 of these tokens were read when"),
     ],
 )
 def test_what_speaks_against_the_same_text_is_said(message: Message, now: Recipe | None, said: str) -> None:

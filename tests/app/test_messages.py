@@ -6,6 +6,7 @@ import pytest
 from support.running_app import RunApp, Running, begin_chat
 from support.scripted_engine import ScriptedEngine
 from support.whole_app import entry, notices, rows, save_chat, text, until_screen, until_seen
+from textual import events
 from textual.widgets import TextArea
 
 from easy_llama.prompt import Turn
@@ -101,6 +102,19 @@ async def test_code_is_copied_the_last_block_first(run_app: RunApp) -> None:
 
 
 # Editing
+
+
+@pytest.mark.parametrize("key", ["y", "c"])
+async def test_a_message_that_has_just_made_room_for_another_is_not_copied(run_app: RunApp, key: str) -> None:
+    async with run_app() as running:
+        await talk(running)
+        await among_messages(running)
+        for pressed in ("r", key):  # as quickly as a terminal hands over what was pressed at once
+            running.app.post_message(events.Key(pressed, pressed))
+        await running.until(lambda: running.screen.turns.running is not None)
+        running.engine.reply_with("another")
+        await running.until_state(ChatState.IDLE)
+        assert running.said[-1] == ("bot", "another") and not running.app.clipboard
 
 
 async def test_a_question_asked_in_other_words_is_answered_beside_the_old_one(run_app: RunApp) -> None:

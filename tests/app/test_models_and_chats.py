@@ -333,6 +333,31 @@ async def test_what_was_deleted_comes_back_also_at_a_later_visit(
         assert len(store.load(other.id).messages) == 2
 
 
+async def test_what_was_read_of_a_chat_is_kept_when_it_is_left_and_gone_when_it_is_deleted(
+    run_app: RunApp, store: SessionStore
+) -> None:
+    other = save_chat(store, "About cats", "Meow").id
+    async with run_app() as running:
+        await running.exchange("Hello", "Hi")
+        first = running.screen.chat.id
+        states = running.engine.states
+        assert states[-1] == ("recall", first)
+        await running.pilot.press("ctrl+n")
+        await running.until(lambda: states[-2][0] == "keep")
+        second = running.screen.chat.id
+        assert states[-2:] == [("keep", first), ("recall", second)]
+        await running.exchange("Other", "Yes")
+        await list_chats(running, "3 chats")
+        await highlight(running, "About cats")
+        await running.pilot.press("f9")
+        await until_seen(running, "2 chats")
+        await running.pilot.press("escape")
+        await running.until(lambda: ("forget", other) in states)
+        await running.app.action_quit()
+        assert states[-1] == ("keep", second)
+        assert running.engine.closed.is_set()
+
+
 async def test_a_chat_is_exported_and_imported_again(
     run_app: RunApp, store: SessionStore, tmp_path: Path
 ) -> None:
@@ -360,22 +385,38 @@ async def test_a_chat_is_exported_and_imported_again(
         assert running.engine.requests[-1].format == "template"
 
 
-async def test_a_damaged_chat_is_explained_and_the_open_one_stays(
+async def test_a_damaged_chat_is_explained_and_a_copy_of_what_can_be_read_is_offered(
     run_app: RunApp, store: SessionStore
 ) -> None:
-    save_chat(store, "About cats", "Meow")
-    next(store.folder.glob("*.toml")).write_text("not = [toml")
+    damaged_id = save_chat(store, "About cats", "Meow", "More").id
+    path = store.folder / f"{damaged_id}.toml"
+    damaged = path.read_text().replace('role = "bot"', "role = bot")
+    path.write_text(damaged)
     async with run_app() as running:
         await running.exchange("Hello", "Hi")
+        first = running.screen.chat.id
         await list_chats(running, "2 chats")
-        await running.pilot.press("ctrl+home")
-        if running.app.screen.chat_list.highlighted_chat.is_open:
-            await running.pilot.press("down")
+        await running.type("cats")
+        await running.until(lambda: len(running.app.screen.chat_list.chat_rows) == 1)
         await running.pilot.press("enter")
-        await running.until(lambda: "cannot be opened" in notices(running))
+        await until_screen(running, "RecoveryScreen")
+        line = damaged[: damaged.index("role = bot")].count("\n") + 1
+        await until_seen(running, "2 messages can be read, and 1 in part")
+        problem = str(running.app.screen.query_one(".recovery-problem").render())
+        assert str(path) in problem and f"line {line}" in problem
         await running.pilot.press("escape")
-        await running.until(lambda: running.app.screen is running.screen)
+        await until_screen(running, "ChatsScreen")
         assert running.shown == [("user", "Hello"), ("bot", "Hi")]
+        await running.pilot.press("enter")
+        await until_screen(running, "RecoveryScreen")
+        await running.pilot.press("enter")
+        await running.until(lambda: running.screen.chat.id not in (first, damaged_id))
+        assert running.said == [("user", "About cats"), ("bot", "Meow"), ("user", "More")]
+        assert running.screen.chat.title == "recovered: About cats"
+        assert path.read_text() == damaged
+        await running.exchange("Go on", "Yes")
+        assert (await running.saved()).messages[-1].content == "Yes"
+        assert path.read_text() == damaged
 
 
 async def test_another_chat_while_a_reply_is_written_keeps_both(run_app: RunApp, store: SessionStore) -> None:

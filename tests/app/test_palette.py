@@ -1,5 +1,7 @@
 """The list of commands: what it offers and in which order, and that nothing is chosen twice."""
 
+import random
+
 import pytest
 from support.running_app import RunApp, Running
 from support.screen_host import ScreenReader, show
@@ -52,7 +54,7 @@ async def test_each_command_has_one_row_with_its_key() -> None:
 async def test_a_reply_that_runs_can_be_stopped_first_of_all() -> None:
     async with show(Ran().palette(is_replying=True)) as reader:
         await reader.until_seen("Begin a new chat")
-        assert rows(reader)[0].startswith("Stop reading or writing")
+        assert rows(reader)[0].startswith("Stop reading, writing or loading")
     async with show(Ran().palette()) as reader:
         await reader.until_seen("Begin a new chat")
         assert "Stop" not in reader.text()
@@ -217,3 +219,15 @@ async def test_there_is_one_palette_and_none_over_another_screen(run_app: RunApp
         await running.until(lambda: _names(running)[-1] == "HelpScreen")
         await running.pilot.press("ctrl+p")
         assert _names(running)[-1] == "HelpScreen"
+
+
+async def test_keys_that_move_while_the_list_changes_break_nothing() -> None:
+    chance = random.Random(5)
+    keys = ["pagedown", "pageup", "down", "up", "ctrl+end", "ctrl+home", "backspace", *"ecohnstz"]
+    async with show(Ran().palette(), (80, 16)) as reader:
+        for _ in range(60):
+            burst(reader.app, *chance.choices(keys, weights=[5, 5, *[1] * 13], k=8))
+            if chance.random() < 0.5:
+                await reader.pilot.pause()
+        await reader.pilot.press("ctrl+u")
+        await reader.until_seen("Begin a new chat")

@@ -70,6 +70,7 @@ def looks(name: str, tmp_path: Path) -> Callable[[Pilot[None]], Awaitable[None]]
         await running.until_state(ChatState.IDLE)
         for field in (*app.screen.query(TextArea), *app.screen.query(Input)):
             field.cursor_blink = False
+            field._cursor_visible = True  # on a busy machine it has blinked before
         await until_seen(running, *SEEN[name], "re-roll")
         await running.until(lambda: running.screen.title_bar.context_used)
         await running.until(lambda: "loading" not in text(running))

@@ -14,7 +14,7 @@ from easy_llama.samplers import GreedyDecoding
 PROMPT = "The dog says woof, but the cat says"
 STORY = "Once upon a time, in a village by the sea, there lived"
 OTHER = "Two and two are"
-GREEDY = GreedyDecoding.replace(max_len_tokens=10)
+GREEDY = GreedyDecoding.replace(max_len_tokens=6)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def reference_ids(model: Model, prompt: Sequence[int], length: int, *, first: in
     params = lib.llama_context_default_params()
     params.n_ctx = 2048
     params.n_batch = params.n_ubatch = 512
-    params.n_threads = params.n_threads_batch = 2
+    params.n_threads = params.n_threads_batch = 1
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = lib.llama_init_from_model(model.llama.model, params)
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
@@ -77,27 +77,27 @@ def empty_cache(model: Model) -> None:
 @pytest.mark.parametrize("text", [PROMPT, CHAT.format("the sea")])
 def test_greedy_output_is_that_of_a_bare_loop(model: Model, text: str) -> None:
     prompt = model.tokenizer.encode(text, add_special=True, parse_special=True)
-    expected = reference_ids(model, prompt, 120)
+    expected = reference_ids(model, prompt, 24)
     assert len(expected) > 10
-    assert ids_of(model.events(prompt, sampler=greedy(120))) == expected
-    assert model.generate(text, sampler=greedy(120)) == model.tokenizer.decode(expected)
+    assert ids_of(model.events(prompt, sampler=greedy(24))) == expected
+    assert model.generate(text, sampler=greedy(24)) == model.tokenizer.decode(expected)
 
 
 def test_the_joined_stream_is_what_generate_returns(model: Model) -> None:
-    chunks = list(model.stream(PROMPT, sampler=greedy(40)))
+    chunks = list(model.stream(PROMPT, sampler=greedy(12)))
     assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == model.generate(
-        PROMPT, sampler=greedy(40)
+        PROMPT, sampler=greedy(12)
     )
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1]["choices"][0]["finish_reason"] == "length"
 
 
 def test_a_stop_string_ends_the_text_wherever_tokens_split_it(model: Model) -> None:
-    whole = model.generate(PROMPT, sampler=greedy(60))
+    whole = model.generate(PROMPT, sampler=greedy(16))
     for start in range(8, 50, 3):
         stop = whole[start : start + 7]
         expected = whole[: whole.index(stop)]
-        events = list(model.events(PROMPT, stops=[stop], sampler=greedy(60)))
+        events = list(model.events(PROMPT, stops=[stop], sampler=greedy(16)))
         assert text_of(events) == expected
         last = events[-1]
         assert isinstance(last, Finished) and last.reason == "stop"
@@ -105,9 +105,9 @@ def test_a_stop_string_ends_the_text_wherever_tokens_split_it(model: Model) -> N
 
 
 def test_a_stop_string_that_never_comes_costs_no_text(model: Model) -> None:
-    whole = model.generate(PROMPT, sampler=greedy(60))
+    whole = model.generate(PROMPT, sampler=greedy(16))
     almost = [whole[-4:] + "\x00", whole[10:14] + "\x00"]
-    assert model.generate(PROMPT, stops=almost, sampler=greedy(60)) == whole
+    assert model.generate(PROMPT, stops=almost, sampler=greedy(16)) == whole
 
 
 def test_a_stop_id_ends_the_text(model: Model) -> None:
@@ -120,7 +120,7 @@ def test_a_stop_id_ends_the_text(model: Model) -> None:
 def test_an_emoji_is_never_half(model: Model) -> None:
     prompt = CHAT.format("🎉 🚀 🌊 🐱 — only emoji, no words: 🎉🎉🎉")
     for seed in range(3):
-        sampler = SamplerSettings(seed=seed, max_len_tokens=40)
+        sampler = SamplerSettings(seed=seed, max_len_tokens=16)
         texts = [event.text for event in model.events(prompt, sampler=sampler) if isinstance(event, Token)]
         assert "\ufffd" not in "".join(texts)
     # Cut within a character of four bytes, which are three tokens here.
@@ -144,11 +144,11 @@ def test_a_prompt_is_read_only_where_it_differs(model: Model) -> None:
     one = model.tokenizer.encode(" a king", add_special=False, parse_special=False)
     two = model.tokenizer.encode(" two dogs and", add_special=False, parse_special=False)
     finished(model.events(start + one, sampler=greedy(5)))
-    after = finished(model.events(start + two, sampler=greedy(20)))
+    after = finished(model.events(start + two, sampler=greedy(10)))
     assert after.reused_tokens == len(start)
     assert after.prompt_tokens == len(start) + len(two)
-    expected = reference_ids(model, start + two, 20, first=len(start))
-    assert ids_of(model.events(start + two, sampler=greedy(20))) == expected
+    expected = reference_ids(model, start + two, 10, first=len(start))
+    assert ids_of(model.events(start + two, sampler=greedy(10))) == expected
 
 
 def test_a_reply_goes_on_from_the_cache_with_its_exact_ids(model: Model) -> None:
@@ -158,7 +158,7 @@ def test_a_reply_goes_on_from_the_cache_with_its_exact_ids(model: Model) -> None
         Control("<|im_end|>\n"),
     ]
     head.append(Control("<|im_start|>assistant\n"))
-    reply = finished(model.events(head, sampler=SimpleSampling.replace(seed=4, max_len_tokens=60)))
+    reply = finished(model.events(head, sampler=SimpleSampling.replace(seed=4, max_len_tokens=20)))
     again: list[Piece] = [
         *head,
         Generated(model.tokenizer.decode(reply.ids), reply.ids),
@@ -174,7 +174,7 @@ def test_a_reply_goes_on_from_the_cache_with_its_exact_ids(model: Model) -> None
 
 def test_another_reply_to_a_prompt_reads_nothing_and_starts_from_the_same_numbers(model: Model) -> None:
     prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
-    sampler = SimpleSampling.replace(seed=7, max_len_tokens=20)
+    sampler = SimpleSampling.replace(seed=7, max_len_tokens=10)
     first = finished(model.events(prompt, sampler=sampler))
     other = finished(model.events(prompt, sampler=sampler.replace(seed=8)))
     again = finished(model.events(prompt, sampler=sampler))
@@ -192,7 +192,7 @@ def test_a_shorter_prompt_than_the_cached_one_is_right(model: Model) -> None:
 
 
 def test_a_seed_repeats_a_reply(model: Model) -> None:
-    sampler = SimpleSampling.replace(seed=11, max_len_tokens=30)
+    sampler = SimpleSampling.replace(seed=11, max_len_tokens=10)
     first = ids_of(model.events(PROMPT, sampler=sampler))
     assert ids_of(model.events(PROMPT, sampler=sampler)) == first
     assert ids_of(model.events(PROMPT, sampler=sampler.replace(seed=12))) != first
@@ -213,7 +213,7 @@ def test_cancelled_in_the_reply_the_next_generation_is_right(model: Model) -> No
     assert event.reason == "interrupted"
     assert event.generated_tokens == 10
     assert "".join(texts) == model.tokenizer.decode(event.ids)
-    assert ids_of(model.events(prompt, sampler=greedy(40))) == reference_ids(model, prompt, 40)
+    assert ids_of(model.events(prompt, sampler=greedy(20))) == reference_ids(model, prompt, 20)
 
 
 def test_cancelled_in_the_prompt_the_next_generation_is_right(model: Model) -> None:
@@ -241,8 +241,8 @@ def test_cancelled_in_the_prompt_the_next_generation_is_right(model: Model) -> N
     assert any(isinstance(event, PromptProgress) for event in seen)
     assert len(model.engine.cached_tokens) < len(short + long)
     kept = len(model.engine.cached_tokens)
-    assert ids_of(model.events(short, sampler=greedy(40))) == reference_ids(
-        model, short, 40, first=min(kept, len(short) - 1)
+    assert ids_of(model.events(short, sampler=greedy(10))) == reference_ids(
+        model, short, 10, first=min(kept, len(short) - 1)
     )
 
 
@@ -259,7 +259,7 @@ def test_a_stream_that_is_left_early_leaves_the_model_usable(model: Model) -> No
     next(events)
     events.close()  # type: ignore[attr-defined]
     prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
-    assert ids_of(model.events(PROMPT, sampler=greedy(20))) == reference_ids(model, prompt, 20)
+    assert ids_of(model.events(PROMPT, sampler=greedy(10))) == reference_ids(model, prompt, 10)
 
 
 def test_a_second_generation_inside_the_first_says_so(model: Model) -> None:
@@ -273,11 +273,11 @@ def test_a_second_generation_inside_the_first_says_so(model: Model) -> None:
 
 def test_threads_wait_for_each_other(model: Model) -> None:
     prompts = [f"The number {number} is" for number in range(4)]
-    alone = {prompt: model.generate(prompt, sampler=greedy(15)) for prompt in prompts}
+    alone = {prompt: model.generate(prompt, sampler=greedy(6)) for prompt in prompts}
     together: dict[str, str] = {}
     threads = [
         threading.Thread(
-            target=lambda prompt=prompt: together.update({prompt: model.generate(prompt, sampler=greedy(15))})
+            target=lambda prompt=prompt: together.update({prompt: model.generate(prompt, sampler=greedy(6))})
         )
         for prompt in prompts
     ]
@@ -318,12 +318,12 @@ def test_a_prompt_that_is_none_is_refused(model: Model, prompt: tuple[int, ...])
 
 def test_using_the_llama_directly_does_not_confuse_the_cache(model: Model) -> None:
     prompt = model.tokenizer.encode(PROMPT, add_special=True, parse_special=True)
-    expected = reference_ids(model, prompt, 20)
+    expected = reference_ids(model, prompt, 10)
     list(model.events(prompt, sampler=greedy(5)))
     model.llama.create_completion("Something else entirely, and longer than that", max_tokens=8)
-    assert ids_of(model.events(prompt, sampler=greedy(20))) == expected
+    assert ids_of(model.events(prompt, sampler=greedy(10))) == expected
     model.llama.create_completion(PROMPT, max_tokens=8)
-    assert ids_of(model.events(prompt, sampler=greedy(20))) == expected
+    assert ids_of(model.events(prompt, sampler=greedy(10))) == expected
 
 
 def test_written_control_tokens_stay_text(model: Model) -> None:

@@ -1,5 +1,6 @@
 """What the app makes of a model."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +16,21 @@ from easy_llama.errors import (
     ModelUnloadedException,
 )
 from easy_llama.events import CancelFlag, Candidates, Event, Finished, LiveSettings, Token
+from easy_llama.gguf import open_gguf
+from easy_llama.loading import computing_bytes
 from easy_llama.prompt import Generated, Turn
 from easy_llama.samplers import DefaultSampling, GreedyDecoding
 from easy_llama_tui.chats.context_window import PathTurn, Policy
 from easy_llama_tui.chats.conversation import Conversation
 from easy_llama_tui.models.free_memory import free_memory
 from easy_llama_tui.replies import local_engine
-from easy_llama_tui.replies.engine import OWN_FORMAT, LoadedModel, LoadOptions, RenderedPrompt
+from easy_llama_tui.replies.engine import (
+    OWN_FORMAT,
+    LoadedModel,
+    LoadOptions,
+    MemoryDoubtError,
+    RenderedPrompt,
+)
 from easy_llama_tui.replies.format_catalog import FormatCatalog
 from easy_llama_tui.replies.generation import ReplyRequest, run_reply
 from easy_llama_tui.replies.inspection import DRAFT, InspectionRequest, inspect
@@ -71,6 +80,13 @@ class TestLoading:
         assert loaded.cache_bytes == 8192 * CACHE_BYTES_A_TOKEN
         engine.close()
 
+    def test_a_quantised_cache_is_counted_as_what_it_takes(self, model_path: Path) -> None:
+        wishes = {"cache_type_k": "q8_0", "cache_type_v": "q4_0", "flash_attn": True, "n_batch": 64}
+        engine, loaded = load(model_path, context_length=512, **wishes)
+        assert loaded.cache_bytes == 512 * 30 * 3 * 64 * (34 + 18) // 32
+        assert (loaded.cache_type_k, loaded.cache_type_v, loaded.n_batch) == ("q8_0", "q4_0", 64)
+        engine.close()
+
     def test_what_a_quarter_of_the_free_memory_holds_is_loaded_and_said(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -80,13 +96,52 @@ class TestLoading:
         assert "3,072 tokens" in loaded.notices[0] and "--context-length 8192" in loaded.notices[0]
         engine.close()
 
-    def test_a_wished_context_length_is_not_argued_with(
+    def test_a_model_that_may_not_fit_is_loaded_only_in_spite_of_that(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 1024)
-        engine, loaded = load(model_path, context_length=512)
-        assert (loaded.context_length, loaded.notices) == (512, ())
+        monkeypatch.setattr(local_engine, "free_memory", lambda: 100_000_000)
+        with pytest.raises(MemoryDoubtError) as doubted:
+            load(model_path)
+        doubt = doubted.value.doubt
+        assert (doubt.context_length, doubt.shorter_context, doubt.free_bytes) == (1024, None, 100_000_000)
+        engine, loaded = load(model_path, in_spite_of_memory=True)
+        assert loaded.context_length == 1024
+        assert "1,024 tokens" in loaded.notices[0]
         engine.close()
+
+    def test_a_context_that_may_not_fit_is_doubted_and_a_shorter_one_offered(
+        self, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(local_engine, "free_memory", lambda: 350_000_000)
+        with pytest.raises(MemoryDoubtError) as doubted:
+            load(model_path, context_length=8192)
+        doubt = doubted.value.doubt
+        assert doubt.needed_bytes > doubt.free_bytes
+        assert doubt.shorter_context is not None and 1024 <= doubt.shorter_context < 8192
+        engine, loaded = load(model_path, context_length=doubt.shorter_context)
+        assert (loaded.context_length, loaded.notices) == (doubt.shorter_context, ())
+        engine.close()
+
+    def test_a_model_that_is_doubted_leaves_none(
+        self, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine, _ = load(model_path, context_length=256)
+        monkeypatch.setattr(local_engine, "free_memory", lambda: 1024)
+        with pytest.raises(MemoryDoubtError):
+            engine.load(LoadOptions(model_path), lambda share: True)
+        with pytest.raises(ModelUnloadedException):
+            engine.render(HELLO, OWN_FORMAT)
+
+    def test_what_computing_takes_is_known_before(
+        self, model_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for length, flash_attn in ((1024, False), (8192, False), (8192, True)):
+            caplog.clear()
+            with caplog.at_level("DEBUG", "easy_llama"), open_gguf(model_path) as header:
+                load(model_path, context_length=length, flash_attn=flash_attn)[0].close()
+                estimate = computing_bytes(header.metadata, length, flash_attn=flash_attn)
+            (said,) = re.findall(r"CPU compute buffer size = +([\d.]+) MiB", caplog.text)
+            assert 0.9 < estimate / (float(said) * 2**20) < 1.1
 
     def test_a_context_far_beyond_the_models_own_is_spoken_of(self, model_path: Path) -> None:
         engine, loaded = load(model_path, context_length=16384)
@@ -126,6 +181,15 @@ class TestLoading:
         (tmp_path / "x.gguf").write_bytes(b"nonsense, and not a little")
         with pytest.raises(GGUFError, match=r"x\.gguf"):
             load(tmp_path / "x.gguf")
+
+    def test_each_file_of_a_split_model_has_to_be_whole(self, model_path: Path, tmp_path: Path) -> None:
+        first, second = (tmp_path / f"tiny-0000{part}-of-00002.gguf" for part in (1, 2))
+        first.symlink_to(model_path)
+        with pytest.raises(GGUFError, match=f"{second.name} does not exist"):
+            load(first)
+        second.write_bytes(model_path.read_bytes()[:4_000_000])
+        with pytest.raises(GGUFError, match=f"{second.name} is truncated"):
+            load(first)
 
     def test_a_closed_engine_has_no_model(self, model_path: Path) -> None:
         engine, _ = load(model_path, context_length=256)

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_cpp import llama_cpp as lib
 
 import easy_llama as ez
+from easy_llama.cache_types import CACHE_TYPES, bytes_of
+from easy_llama.loading import kv_cache_bytes
 from easy_llama.model import Model
 from easy_llama.samplers import GreedyDecoding
 
@@ -98,6 +101,35 @@ def test_a_model_is_loaded_again_with_changes(model_path: Path) -> None:
         assert model.context_length == 512
 
 
+@pytest.mark.parametrize("cache_type", CACHE_TYPES)
+def test_the_cache_is_kept_in_the_type_that_is_asked_for(model_path: Path, cache_type: str) -> None:
+    types = {"cache_type_k": cache_type, "cache_type_v": cache_type}
+    with ez.Model(str(model_path), context_length=256, flash_attn=True, n_batch=64, **types) as model:
+        params, context = model.llama.context_params, model.llama.ctx
+        assert model.type_k == model.type_v == getattr(lib, f"GGML_TYPE_{cache_type.upper()}")
+        assert (params.n_batch, params.n_ubatch) == (64, 64)
+        model.generate(TEXT, sampler=SHORT)
+        # The size that is told of is the one that it takes.
+        sizes = {"bytes_per_k": bytes_of(cache_type), "bytes_per_v": bytes_of(cache_type)}
+        told = kv_cache_bytes(model.metadata, len(model.engine.cached_tokens), **sizes)
+        assert told <= lib.llama_state_seq_get_size(context, 0) <= told * 1.02 + 2000
+        # Each of them can be slid; with another one llama.cpp ends the process.
+        memory = lib.llama_get_memory(context)
+        assert lib.llama_memory_can_shift(memory)
+        lib.llama_memory_seq_rm(memory, 0, 1, 2)
+        lib.llama_memory_seq_add(memory, 0, 2, -1, -1)
+        one = (lib.llama_token * 1)(5)
+        assert lib.llama_decode(context, lib.llama_batch_get_one(one, 1)) == 0
+
+
+def test_cache_types_that_cannot_be_are_refused_before_loading(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.gguf"
+    with pytest.raises(ValueError, match=r"cache_type_v is 'q8_0', and .* with Flash Attention only"):
+        ez.Model(missing, cache_type_v="q8_0")
+    with pytest.raises(ValueError, match="cache_type_k is 'bf16', which is not known; there are f32, f16"):
+        ez.Model(missing, cache_type_k="bf16")
+
+
 def test_its_representation_rebuilds_it(model_path: Path) -> None:
     model = ez.Model(str(model_path), context_length=300, n_threads=1)
     other = eval(repr(model), {"Model": ez.Model})
@@ -151,8 +183,34 @@ def test_loading_can_be_watched_and_stopped(model_path: Path) -> None:
     seen: list[float] = []
     Model(str(model_path), context_length=256, on_progress=lambda share: seen.append(share) is None).unload()
     assert seen == sorted(seen) and seen[-1] == 1.0
-    with pytest.raises(ez.ModelLoadError, match=model_path.name):
+    with pytest.raises(ez.ModelLoadError, match=f"{model_path.name}: loading was stopped"):
         Model(str(model_path), context_length=256, on_progress=lambda share: False)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_is_raised_while_loading_is_watched_ends_it_and_is_not_lost(
+    model_path: Path, capfd: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    def on_progress(share: float) -> bool:
+        raise error("watched")
+
+    with pytest.raises(error, match="watched"):
+        Model(str(model_path), context_length=256, on_progress=on_progress)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_whose_loading_was_stopped_can_be_loaded_after_all(model_path: Path) -> None:
+    goes_on = [True]
+    model = Model(str(model_path), context_length=256, on_progress=lambda share: goes_on[0])
+    goes_on[0] = False
+    with pytest.raises(ez.ModelLoadError, match="was stopped"):
+        model.reload(context_length=512)
+    with pytest.raises(ez.ModelUnloadedException):
+        model.generate("Hello")
+    goes_on[0] = True
+    model.load()
+    assert model.context_length == 256
+    model.unload()
 
 
 def test_loading_prints_nothing_and_logs_all(

@@ -16,9 +16,9 @@ from easy_llama.scores import Score, ScoreRequest
 
 STORY = "Once upon a time, in a village by the sea, there lived"
 OTHER = "Two and two are"
-GREEDY = GreedyDecoding.replace(max_len_tokens=40)
-PART = 64
-"""How many tokens the engine reads together where it wants the logits of each."""
+GREEDY = GreedyDecoding.replace(max_len_tokens=20)
+PART = 16
+"""How many tokens the engine reads together here where it wants the logits of each; else it is 64."""
 
 SAME = 1e-4
 """Figures that come from the same logits, in nats: one side computes in 32 bits, the other in 64."""
@@ -29,7 +29,9 @@ llama.cpp rounds what it multiplies them with to 8; 0.04 and 0.4 were seen. A pl
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(model: Model) -> None:
+def small_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several parts are soon read where each is small."""
+    monkeypatch.setattr("easy_llama.engine._ROWS", PART)
     model.engine.forget()
 
 
@@ -37,7 +39,7 @@ def empty_cache(model: Model) -> None:
 def text(model: Model) -> tuple[int, ...]:
     """A text of more than two parts, which is no multiple of one."""
     page = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
-    return tuple(model.tokenize(page)[: 2 * PART + 37])
+    return tuple(model.tokenize(page)[: 2 * PART + 9])
 
 
 def prompt_of(model: Model, text: str = STORY) -> tuple[int, ...]:
@@ -58,7 +60,7 @@ def agree(ours: np.ndarray, theirs: np.ndarray) -> bool:
     return bool(difference.mean() < MEAN and difference.max() < LARGEST)
 
 
-@pytest.mark.parametrize("start", [0, 1, 30, PART, PART + 1, 2 * PART + 36])
+@pytest.mark.parametrize("start", [0, 1, 7, PART, PART + 1, 2 * PART + 8])
 def test_figures_are_those_of_the_logits(model: Model, text: tuple[int, ...], start: int) -> None:
     score = model.score(text, start=start)
     first = max(start, 1)
@@ -101,26 +103,26 @@ def test_nonsense_is_less_likely_than_sense(model: Model) -> None:
 
 
 def test_what_is_in_the_cache_is_not_read_again(model: Model, text: tuple[int, ...]) -> None:
-    cold = model.score(text, start=100)
+    cold = model.score(text, start=21)
     model.engine.forget()
     model.engine.read(text)
     seen: list[PromptProgress] = []
-    warm = model.engine.score(ScoreRequest(text, start=100), on_read=seen.append)
+    warm = model.engine.score(ScoreRequest(text, start=21), on_read=seen.append)
     assert warm is not None and agree(logs(warm), logs(cold))
-    assert [progress.done for progress in seen] == [99, 99 + PART, len(text)]
-    assert {(progress.total, progress.reused) for progress in seen} == {(len(text), 99)}
+    assert [progress.done for progress in seen] == [20, 20 + PART, len(text)]
+    assert {(progress.total, progress.reused) for progress in seen} == {(len(text), 20)}
 
 
 def test_a_cache_that_cannot_be_cut_is_read_anew(
     model: Model, text: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cold = model.score(text, start=100)
+    cold = model.score(text, start=21)
     seen: list[PromptProgress] = []
     with monkeypatch.context() as patch:
         patch.setattr(lib, "llama_memory_seq_rm", lambda *_: False)
-        warm = model.engine.score(ScoreRequest(text, start=100), on_read=seen.append)
+        warm = model.engine.score(ScoreRequest(text, start=21), on_read=seen.append)
     assert warm is not None and agree(logs(warm), logs(cold))
-    assert [progress.done for progress in seen] == [0, 99, 99 + PART, len(text)]
+    assert [progress.done for progress in seen] == [0, 20, 20 + PART, len(text)]
 
 
 def test_a_text_that_was_scored_is_not_read_again(model: Model, text: tuple[int, ...]) -> None:
@@ -135,7 +137,7 @@ def test_a_text_that_was_scored_is_not_read_again(model: Model, text: tuple[int,
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_a_look_at_a_reply_changes_no_later_one(model: Model, candidates: int, cancelled: bool) -> None:
     prompt = prompt_of(model)
-    drawn = DefaultSampling.replace(seed=5, max_len_tokens=20)
+    drawn = DefaultSampling.replace(seed=5, max_len_tokens=8)
     reply = generated(model, prompt, drawn)
     following = (*prompt, *reply, *model.tokenize(" And so"))
     next_reply = generated(model, following, drawn)
@@ -143,7 +145,7 @@ def test_a_look_at_a_reply_changes_no_later_one(model: Model, candidates: int, c
     model.engine.forget()
     assert generated(model, prompt, drawn) == reply
     cached = model.engine.cached_tokens
-    for end in (len(prompt) + len(reply), len(prompt) + 10):
+    for end in (len(prompt) + len(reply), len(prompt) + 4):
         cancel = CancelFlag()
         if cancelled:
             cancel.cancel()
@@ -166,14 +168,14 @@ def test_a_cancelled_look_leaves_a_cache_that_is_right(model: Model, text: tuple
     assert model.engine.cached_tokens == text[:PART]
     with reference(model) as low:
         low.decode(text[:PART])
-        expected = low.greedy(low.decode(text[PART:])[-1], 20)
-    assert generated(model, text)[:20] == expected
+        expected = low.greedy(low.decode(text[PART:])[-1], 8)
+    assert generated(model, text, GREEDY.replace(max_len_tokens=8)) == expected
 
 
 def test_figures_of_a_generation_are_those_of_the_logits(model: Model) -> None:
     prompt = prompt_of(model)
     live = LiveSettings(likelihoods=True, candidates=3)
-    events = list(model.events(prompt, sampler=DefaultSampling.replace(seed=3, max_len_tokens=30), live=live))
+    events = list(model.events(prompt, sampler=DefaultSampling.replace(seed=3, max_len_tokens=12), live=live))
     tokens = [event for event in events if isinstance(event, Token)]
     seen = [event.distribution for event in events if isinstance(event, Candidates)]
     with reference(model) as low:
@@ -190,7 +192,7 @@ def test_figures_of_a_generation_are_those_of_the_logits(model: Model) -> None:
 def test_figures_seen_live_are_found_again(model: Model) -> None:
     prompt = prompt_of(model)
     live = LiveSettings(likelihoods=True)
-    sampler = DefaultSampling.replace(seed=1, max_len_tokens=150)
+    sampler = DefaultSampling.replace(seed=1, max_len_tokens=2 * PART)
     tokens = [event for event in model.events(prompt, sampler=sampler, live=live) if isinstance(event, Token)]
     then = np.array([token.likelihood.log_probability for token in tokens if token.likelihood])
     score = model.score((*prompt, *(token.id for token in tokens)), start=len(prompt))
@@ -204,7 +206,7 @@ def test_without_asking_no_figure_is_computed(model: Model) -> None:
         if isinstance(event, Token):
             seen.append(event.likelihood is not None)
             live.likelihoods = len(seen) == 3
-    assert seen == [False, False, False, True, *[False] * 36]
+    assert seen == [False, False, False, True, *[False] * 16]
 
 
 def test_candidates_are_told_of_as_before_a_draw(model: Model) -> None:
@@ -268,7 +270,7 @@ def test_a_text_that_does_not_fit_is_refused_with_both_lengths(model: Model) -> 
 
 def test_a_reply_that_filled_the_context_is_scored_to_its_last_token(model_path: Path) -> None:
     with Model(model_path, context_length=256) as model:
-        prompt = prompt_of(model)
+        prompt = prompt_of(model) * 17
         ids = (*prompt, *generated(model, prompt, GREEDY.replace(max_len_tokens=None)))
         assert len(ids) == model.context_length + 1
         whole = model.score(ids, start=len(prompt), candidates=2)

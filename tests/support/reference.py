@@ -19,7 +19,7 @@ class Reference:
         params = lib.llama_context_default_params()
         params.n_ctx = N_CTX
         params.n_batch = params.n_ubatch = 512
-        params.n_threads = params.n_threads_batch = 2
+        params.n_threads = params.n_threads_batch = 1
         params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.context = lib.llama_init_from_model(model.llama.model, params)
         self._n_vocab = model.n_vocab

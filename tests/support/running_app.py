@@ -42,6 +42,7 @@ def settings_for(folder: Path, **changes: object) -> Settings:
         presets_folder=folder / "samplers",
         state_file=folder / "state.toml",
         history_file=folder / "history.jsonl",
+        drafts_folder=folder / "drafts",
         index_file=folder / "chats.json",
         folder=folder,
     )

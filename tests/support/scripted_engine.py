@@ -4,6 +4,7 @@ import queue
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from easy_llama import formats
@@ -24,7 +25,14 @@ from easy_llama.events import (
 from easy_llama.prompt import Control, Turn, Written
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoredToken, ScoreRequest
-from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
+from easy_llama_tui.models.memory_check import MemoryDoubt
+from easy_llama_tui.replies.engine import (
+    LoadedModel,
+    LoadOptions,
+    MemoryDoubtError,
+    OnProgress,
+    RenderedPrompt,
+)
 
 END = "<end>"
 """In a script: the model ends its turn."""
@@ -79,11 +87,15 @@ class ScriptedEngine:
         if not hold_loading:
             self.loaded.set()
         self.load_error: EasyLlamaError | None = None
+        self.doubt: MemoryDoubt | None = None
+        """Why models may not fit, other than with the shorter context."""
         self.ignores_cancel = False
         self.closed = threading.Event()
         self.scored: list[ScoreRequest] = []
         self.may_score = threading.Event()
         self.may_score.set()
+        self.states: list[tuple[str, str]] = []
+        """What was kept, recalled and forgotten of which chat, in order."""
         self._vocabulary: list[str] = []
         self._script: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
 
@@ -97,14 +109,26 @@ class ScriptedEngine:
     def fail(self, error: Exception) -> None:
         self._script.put(error)
 
+    def silence(self) -> None:
+        """Take back what was said and not written yet."""
+        with suppress(queue.Empty):
+            while True:
+                self._script.get_nowait()
+
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         self.loads.append(options)
         on_progress(0.5)
         while not self.loaded.wait(0.2):
-            if not on_progress(0.5):
+            if not on_progress(0.5) and not self.ignores_cancel:
                 raise EasyLlamaError("loading was cancelled")
         if self.load_error:
             raise self.load_error
+        if (
+            self.doubt
+            and not options.in_spite_of_memory
+            and options.context_length != (self.doubt.shorter_context or -1)
+        ):
+            raise MemoryDoubtError(self.doubt)
         return LoadedModel(self.context_length, format_label="chat template", cache_bytes=94_371_840)
 
     def render(
@@ -212,6 +236,15 @@ class ScriptedEngine:
             Candidate(self.id_of(" woof"), " woof", 0.1, 0.0),
         ]
         return Distribution(tuple(rows[:count]), 2)
+
+    def keep_state(self, chat_id: str, seconds: float) -> None:
+        self.states.append(("keep", chat_id))
+
+    def recall_state(self, chat_id: str) -> None:
+        self.states.append(("recall", chat_id))
+
+    def forget_state(self, chat_id: str) -> None:
+        self.states.append(("forget", chat_id))
 
     def close(self) -> None:
         self.closed.set()

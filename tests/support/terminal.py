@@ -10,10 +10,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+
+from support.talking_program import TalkingServer
 
 PATIENCE = 60.0
 """Seconds after which what should happen counts as never happening."""
@@ -33,10 +36,16 @@ _KEYS = {
     "ctrl+d": "\x04",
     "ctrl+j": "\n",
     "ctrl+n": "\x0e",
+    "ctrl+o": "\x0f",
     "ctrl+q": "\x11",
     "ctrl+r": "\x12",
+    "ctrl+s": "\x13",
     "ctrl+z": "\x1a",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "f8": "\x1b[19~",
     "ctrl+up": "\x1b[1;5A",
+    "f3": "\x1bOR",
     "shift+left": "\x1b[1;2D",
     "alt+left": "\x1b[1;3D",
     "alt+right": "\x1b[1;3C",
@@ -83,23 +92,21 @@ class Terminal:
     ) -> None:
         """Start `command` in a terminal of `size`, columns by rows."""
         columns, rows = size
-        foreign = {"COLUMNS", "LINES", "NO_COLOR", "TERM_PROGRAM", "TMUX"}
-        own = {name: value for name, value in environment.items() if name not in foreign}
-        with warnings.catch_warnings():
-            # Newer Pythons warn of a fork beside threads; this child does nothing but start a program.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._child = pexpect.spawn(
-                command[0],
-                list(command[1:]),
-                env=own | {"TERM": "xterm-256color"},
-                dimensions=(rows, columns),
-            )
+        self._child = self._start(command, _at_terminal(environment), columns, rows)
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._unfed = b""
         self._ended = False
         self.raw = b""
         """Every byte that the program wrote."""
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], columns: int, rows: int) -> Any:
+        with warnings.catch_warnings():
+            # Newer Pythons warn of a fork beside threads; this child does nothing but start a program.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return pexpect.spawn(
+                command[0], list(command[1:]), env=dict(environment), dimensions=(rows, columns)
+            )
 
     # What is seen
 
@@ -234,6 +241,24 @@ class Terminal:
         """Send a signal to the program."""
         self._child.kill(number)
 
+    def kill_app(self, number: signal.Signals) -> None:
+        """Send a signal to the process that the app runs in, which is a child of the one that was started."""
+        os.kill(self.pids[1], number)
+
+    @property
+    def pids(self) -> list[int]:
+        """The process that was started, and its children: of the program, the one that the app runs in."""
+        pid = self._child.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the program go on for a while, and read what it draws."""
+        end = time.monotonic() + seconds
+        while not self._ended:
+            self._read(min(0.02, max(end - time.monotonic(), 0.0)))
+            if time.monotonic() >= end:
+                return
+
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the program's end; return its exit code, or minus the signal that killed it.
 
@@ -252,7 +277,8 @@ class Terminal:
     def close(self) -> None:
         """End the program, whatever it is at."""
         if self._child.isalive():
-            self._child.kill(signal.SIGKILL)
+            for pid in reversed(self.pids):
+                os.kill(pid, signal.SIGKILL)
             self._child.wait()
         self._child.close()
 
@@ -292,6 +318,13 @@ class Terminal:
         self._stream.feed(_NOT_FOR_PYTE.sub(b"", data[:end]))
 
 
+def _at_terminal(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program in this terminal, and not in the one of whoever runs the tests."""
+    foreign = {"COLUMNS", "LINES", "NO_COLOR", "TERM_PROGRAM", "TMUX"}
+    own = {name: value for name, value in environment.items() if name not in foreign}
+    return own | {"TERM": "xterm-256color"}
+
+
 def _end_of_whole(data: bytes) -> int:
     """Return where the last whole frame, or else the last whole sequence, ends."""
     frame = data.rfind(_FRAME_BEGINS)
@@ -299,6 +332,49 @@ def _end_of_whole(data: bytes) -> int:
         return frame
     cut = _CUT_OFF.search(data)
     return cut.start() if cut else len(data)
+
+
+class ServedTerminal(Terminal):
+    """The program that talks by itself, started by a process that has loaded it already."""
+
+    def __init__(
+        self, server: TalkingServer, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self._server = server
+        super().__init__(arguments, environment)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], columns: int, rows: int) -> Any:
+        return _ServedChild(self._server, command, environment, (rows, columns))
+
+
+class _ServedChild(fdspawn):
+    """What pexpect has of a child that it started, for one that it did not."""
+
+    def __init__(
+        self,
+        server: TalkingServer,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int],
+    ) -> None:
+        master, slave = os.openpty()
+        termios.tcsetwinsize(master, size)
+        self._server = server
+        self.pid = server.start(arguments, environment, os.ttyname(slave))
+        os.close(slave)
+        self.exitstatus: int | None = None
+        self.signalstatus: int | None = None
+        super().__init__(master)
+
+    def kill(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> None:
+        code = self._server.wait(self.pid)
+        self.exitstatus, self.signalstatus = (code, None) if code >= 0 else (None, -code)
+
+    def isalive(self) -> bool:
+        return self.exitstatus is None and self.signalstatus is None
 
 
 class Start(Protocol):

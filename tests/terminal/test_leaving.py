@@ -1,11 +1,14 @@
 """Every way out gives the terminal back as it was, with the chat on disk."""
 
+import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.terminal import STORY, UNTOUCHED_MODES, Start, Terminal, untouched_attributes
 
+from easy_llama_tui import locations
 from easy_llama_tui.chats.session_store import SessionStore
 
 if TYPE_CHECKING:
@@ -110,4 +113,35 @@ def test_leaving_while_llama_cpp_is_imported_gives_the_terminal_back(open_chat: 
     terminal = open_chat(environment=gate.environment)
     terminal.keys("ctrl+d")
     assert terminal.wait(timeout=15) == 0
+    assert_given_back(terminal)
+
+
+HANGING_DISK = """
+import os, time
+scandir = os.scandir
+
+def hang(path="."):
+    if os.fspath(path).endswith("hanging"):
+        open(os.path.join(path, "..", "was-looked-into"), "w").close()
+        time.sleep(3600)
+    return scandir(path)
+
+os.scandir = hang
+"""
+
+
+def test_a_disk_that_does_not_answer_holds_nothing_up(open_chat: Start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGING_DISK)
+    folder = tmp_path / "hanging"
+    folder.mkdir()
+    config = locations.config_file()
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[model]\nfolders = ["{folder}"]\n')
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    terminal = open_chat(environment={"PYTHONPATH": os.pathsep.join(paths)})
+    terminal.until("tokens")
+    terminal.type("/model\r")
+    terminal.until(lambda: (tmp_path / "was-looked-into").exists())
+    terminal.keys("esc", "ctrl+q")
+    assert terminal.wait(timeout=30) == 0
     assert_given_back(terminal)

@@ -113,6 +113,9 @@ def test_what_a_header_says_cannot_drive_the_terminal(start: Start, tmp_path: Pa
         (["--resume"], "there is no chat to resume yet"),
         (["--sampler", "GreedyDecodin"], "did you mean GreedyDecoding?"),
         (["--format", "chatmll"], "chatml"),
+        (["--cache-type-v", "q8_0"], "with Flash Attention only"),
+        (["--cache-type-k", "bf16"], "invalid choice: 'bf16'"),
+        (["--bench", "--sampler", "nonesuch"], "no sampler preset"),
     ],
 )
 def test_an_option_that_cannot_be_met_is_refused_on_standard_error(

@@ -63,8 +63,12 @@ class TestDefaults:
         assert (config.model.context_length, config.model.n_gpu_layers, config.model.threads) == (
             *(options.context_length, options.n_gpu_layers, options.n_threads),
         )
+        assert config.model.state_cache_gb == 7
         assert (config.model.offload_kqv, config.model.flash_attn) == (
             *(options.offload_kqv, options.flash_attn),
+        )
+        assert (config.model.n_batch, config.model.cache_type_k, config.model.cache_type_v) == (
+            *(options.n_batch, options.cache_type_k, options.cache_type_v),
         )
         assert config.keys == KeyBindings()
 
@@ -128,6 +132,10 @@ class TestValues:
             offload_kqv = false
             flash_attn = true
             threads = 3
+            n_batch = 64
+            cache_type_k = "Q8_0"
+            cache_type_v = "q4_0"
+            state_cache_gb = 7
             [chat]
             format = "ChatML"
             sampler = "greedydecoding"
@@ -150,6 +158,9 @@ class TestValues:
         assert config.model.folders == (f"{home}/models", "/data")
         assert (config.model.context_length, config.model.n_gpu_layers, config.model.threads) == (4096, 0, 3)
         assert (config.model.offload_kqv, config.model.flash_attn) == (False, True)
+        assert config.model.n_batch == 64
+        assert (config.model.cache_type_k, config.model.cache_type_v) == ("q8_0", "q4_0")
+        assert config.model.state_cache_gb == 7
         assert (config.chat.format, config.chat.sampler) == ("ChatML", "greedydecoding")
         assert (config.chat.system, config.chat.context_policy) == ("Be terse.", "stop")
         assert config.appearance.theme == "mine"

@@ -121,16 +121,37 @@ class TestLoading:
     def test_it_can_be_stopped(self, slow: Running) -> None:
         slow.worker.load(OPTIONS)
         slow.until(LoadProgress)
-        slow.worker.stop_loading()
-        slow.until(ModelFailed)
-        assert not slow.all(ModelReady)
+        assert slow.worker.stop_loading()
+        assert slow.engine.closed.wait(20)
+        slow.engine.loaded.set()
+        slow.worker.load(OTHER)
+        slow.until(ModelReady)
+        assert not slow.all(ModelFailed)
+        assert len(slow.all(ModelReady)) == 1
 
     def test_it_can_be_stopped_before_it_begins(self, slow: Running) -> None:
         slow.hold()
         slow.worker.load(OPTIONS)
-        slow.worker.stop_loading()
+        assert slow.worker.stop_loading()
         slow.engine.say(END)
-        slow.until(ModelFailed)
+        assert slow.engine.closed.wait(20)
+        assert not slow.engine.loads
+        assert not slow.all(ModelFailed)
+
+    def test_it_cannot_be_stopped_once_it_has_ended(self, running: Running) -> None:
+        assert not running.worker.stop_loading()
+        running.worker.load(OPTIONS)
+        running.until(ModelReady)
+        assert not running.worker.stop_loading()
+        assert not running.engine.closed.is_set()
+
+    def test_what_was_loaded_in_spite_of_it_is_freed(self, slow: Running) -> None:
+        slow.engine.ignores_cancel = True
+        slow.worker.load(OPTIONS)
+        slow.until(LoadProgress)
+        assert slow.worker.stop_loading()
+        slow.engine.loaded.set()
+        assert slow.engine.closed.wait(20)
         assert not slow.all(ModelReady)
 
     def test_another_one_takes_its_place_and_nothing_more_is_heard_of_the_first(self, slow: Running) -> None:
@@ -231,6 +252,30 @@ class TestLooking:
         running.until(ModelReady)
         assert "looking at the prompt failed" in caplog.text
         assert running.all(Inspected) == []
+
+
+class TestStates:
+    def test_they_are_kept_and_recalled_around_each_model_and_chat(self, running: Running) -> None:
+        worker, states = running.worker, running.engine.states
+        worker.open_chat("one")
+        worker.load(OPTIONS)
+        running.until(ModelReady)
+        worker.open_chat("two")
+        running.reply()
+        running.engine.reply_with("meow")
+        running.until(ReplyEnded)
+        worker.forget_chat("one")
+        worker.close(timeout=20)
+        assert states == [
+            ("keep", ""),
+            ("recall", "one"),
+            ("keep", "one"),
+            ("recall", "one"),
+            ("keep", "one"),
+            ("recall", "two"),
+            ("forget", "one"),
+            ("keep", "two"),
+        ]
 
 
 class TestClosing:

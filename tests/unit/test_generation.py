@@ -118,7 +118,7 @@ def test_candidates_come_with_the_next_text() -> None:
 
 def test_figures_follow_the_events() -> None:
     posted = run(
-        (0.1, PromptProgress(60, 100, 60)),
+        (0.1, PromptProgress(60, 100, 60, 40, 7)),
         (0.4, PromptProgress(100, 100, 60)),
         (0.5, Token(1, "a")),
         (1.0, Token(2, "b")),
@@ -127,6 +127,7 @@ def test_figures_follow_the_events() -> None:
     )
     first, second = (message.figures for message in posted if isinstance(message, PromptRead))
     assert (first.prompt_tokens, first.reused_tokens, first.read_tokens) == (100, 60, 0)
+    assert (first.slid_tokens, first.unslidable_tokens) == (40, 7)
     assert (second.read_tokens, second.context_used) == (40, 100)
     texts = [message for message in posted if isinstance(message, ReplyText)]
     assert texts[0].figures.tokens_per_second is None

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,9 +24,12 @@ LATER = {
     "easy_llama.prompt",
     "easy_llama_tui.chats.session",
     "easy_llama_tui.chats.session_store",
+    "easy_llama_tui.chats.session_writer",
     "easy_llama_tui.clipboard",
     "easy_llama_tui.commands",
     "easy_llama_tui.drafts.external_editor",
+    "easy_llama_tui.last_words",
+    "easy_llama_tui.models.memory_check",
     "easy_llama_tui.replies.engine_worker",
     "easy_llama_tui.replies.generation",
     "easy_llama_tui.replies.inspection",
@@ -35,16 +39,21 @@ LATER = {
     "easy_llama_tui.screens.chats_screen",
     "easy_llama_tui.screens.edit_screen",
     "easy_llama_tui.screens.help_screen",
+    "easy_llama_tui.screens.memory_screen",
     "easy_llama_tui.screens.message_actions",
     "easy_llama_tui.screens.model_screen",
     "easy_llama_tui.screens.palette",
     "easy_llama_tui.screens.panel_desk",
+    "easy_llama_tui.screens.recovery_screen",
+    "easy_llama_tui.screens.saving_desk",
     "easy_llama_tui.screens.theme_screen",
     "easy_llama_tui.widgets.candidates_panel",
     "easy_llama_tui.widgets.context_panel",
     "easy_llama_tui.widgets.format_panel",
     "easy_llama_tui.widgets.row_list",
     "easy_llama_tui.widgets.sampler_panel",
+    "easy_llama_tui.widgets.standing_notice",
+    "hashlib",
     "jinja2",
     "llama_cpp",
     "logging.handlers",
@@ -86,10 +95,34 @@ def test_what_draws_the_first_screen_loads_no_llama_cpp(module: str) -> None:
     assert loaded.isdisjoint({"llama_cpp", "numpy"})
 
 
+def test_the_guard_forks_before_anything_heavy_is_loaded() -> None:
+    loaded = loaded_after("import easy_llama_tui.__main__")
+    assert "easy_llama_tui.guard" in loaded
+    assert loaded.isdisjoint({"argparse", "dataclasses", "easy_llama", "logging", "textual", "typing"})
+
+
 def test_the_library_loads_no_screen() -> None:
     loaded = {name.partition(".")[0] for name in loaded_after("import easy_llama.model, easy_llama.thread")}
     assert "llama_cpp" in loaded
     assert loaded.isdisjoint({"textual", "rich", "easy_llama_tui"})
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_are_told_to_wait_briefly_unless_the_person_says_otherwise(
+    given: dict[str, str], count: str | None
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP", "OMP"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import easy_llama, os; print(os.environ.get('GOMP_SPINCOUNT'))"],
+        env=environment | given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == str(count), done.stderr
 
 
 DRAW = """

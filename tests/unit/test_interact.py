@@ -18,7 +18,7 @@ import pytest
 from easy_llama import __main__ as program
 from easy_llama import formats, line_editor
 from easy_llama.errors import GenerationError
-from easy_llama.events import CancelFlag, Event, Finished, Token
+from easy_llama.events import CancelFlag, Event, Finished, LeftOut, Token
 from easy_llama.interact import Interaction, printable
 from easy_llama.prompt import Piece, prompt_text
 from easy_llama.samplers import DefaultSampling, GreedyDecoding, SamplerSettings
@@ -47,13 +47,19 @@ class ScriptedModel:
             encode_plain=lambda text, continues: [ord(char) for char in text],
             split_control=lambda text: [text],
             decode=lambda ids: "".join(map(chr, ids)),
+            bytes_of=lambda token: chr(token).encode(),
         )
         self.metadata: dict[str, object] = {}
         self.read: list[Sequence[int]] = []
-        self.engine = SimpleNamespace(read=self.read.append)
+        self.engine = SimpleNamespace(read=lambda prompt, left_out=(): self.read.append(prompt))
 
     def events(
-        self, pieces: Sequence[Piece], stops: object, sampler: SamplerSettings, cancel: CancelFlag
+        self,
+        pieces: Sequence[Piece],
+        stops: object,
+        sampler: SamplerSettings,
+        cancel: CancelFlag,
+        left_out: Sequence[LeftOut] = (),
     ) -> Iterator[Event]:
         try:
             yield from self._events(pieces, sampler, cancel)
@@ -574,7 +580,7 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str | None]:
 def test_both_programs_have_the_same_options() -> None:
     ours, theirs = options_of(program._parser()), options_of(build_parser())
     assert ours.pop("--prompt") and theirs.pop("--resume")
-    assert theirs.pop("--print-config") is None
+    assert theirs.pop("--print-config") is None and theirs.pop("--bench") is None
     assert ours == theirs
     given = ["x.gguf", "--threads", "2", "--n-gpu-layers", "-1", "--seed", "3", "--system", "a\udcffb"]
     for parser in (program._parser(), build_parser()):

@@ -87,9 +87,10 @@ def test_the_options_reach_the_model_and_the_chat(start: Start, model_path: Path
         str(model_path),
         *("--context-length", "512", "--n-gpu-layers", "-1", "--no-offload-kqv", "--flash-attn"),
         *("--threads", "3", "--format", "chatml", "--sampler", "greedydecoding", "--system", "Be brief."),
-        *("--seed", "9"),
+        *("--seed", "9", "--n-batch", "64", "--cache-type-k", "Q8_0", "--cache-type-v", "q4_0"),
     )
     options = options_of(launch)
+    assert (options.n_batch, options.cache_type_k, options.cache_type_v) == (64, "q8_0", "q4_0")
     assert (options.path, options.context_length, options.n_gpu_layers) == (model_path, 512, -1)
     assert (options.offload_kqv, options.flash_attn, options.n_threads) == (False, True, 3)
     assert (chat.format, chat.preset_name) == ("chatml", "GreedyDecoding")
@@ -182,7 +183,7 @@ def test_a_number_out_of_range_is_refused(
     assert argv[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", ["/gone/away.gguf", ""])
+@pytest.mark.parametrize("path", ["/gone/away.gguf", "", f"/gone/{'x' * 300}.gguf"])
 def test_a_resumed_chat_whose_model_is_gone_opens_without_one(
     start: Start, store: SessionStore, path: str
 ) -> None:
@@ -213,6 +214,22 @@ def test_a_file_that_is_no_model_is_named(start: Start, tmp_path: Path) -> None:
     (tmp_path / "notes.gguf").write_text("hello, this is no model at all")
     with pytest.raises(GGUFError, match=r"notes\.gguf"):
         start(str(tmp_path / "notes.gguf"))
+
+
+def test_quantised_values_without_flash_attention_are_refused(start: Start, model_path: Path) -> None:
+    with pytest.raises(LaunchError, match=r"--cache-type-v: .*Flash Attention only; switch flash_attn on"):
+        start(str(model_path), "--cache-type-v", "q8_0")
+
+
+def test_those_of_the_configuration_are_left_out_and_named(start: Start, model_path: Path) -> None:
+    configure('[model]\ncache_type_k = "q8_0"\ncache_type_v = "q8_0"\n')
+    launch, _ = start(str(model_path))
+    options = options_of(launch)
+    assert (options.cache_type_k, options.cache_type_v) == ("q8_0", "f16")
+    (notice,) = launch.notices
+    assert notice.startswith("config.toml: [model] cache_type_v is 'q8_0'") and "in f16" in notice
+    launch, _ = start(str(model_path), "--flash-attn")
+    assert (options_of(launch).cache_type_v, launch.notices) == ("q8_0", ())
 
 
 class TestTheConfiguration:
@@ -279,11 +296,12 @@ context_policy = "keep-first"
         launch, chat = start()
         assert (options_of(launch).path, chat.model.path) == (mine, str(mine))
 
-    def test_a_model_in_it_that_is_gone_is_told_and_another_used(self, start: Start) -> None:
-        configure('[model]\npath = "/gone/away.gguf"')
+    @pytest.mark.parametrize("path", ["/gone/away.gguf", f"/gone/{'x' * 300}.gguf"])
+    def test_a_model_in_it_that_is_gone_is_told_and_another_used(self, start: Start, path: str) -> None:
+        configure(f'[model]\npath = "{path}"')
         launch, _ = start()
         assert options_of(launch).path == demo_model()
-        assert "config.toml" in launch.notices[0] and "/gone/away.gguf" in launch.notices[0]
+        assert "config.toml" in launch.notices[0] and path in launch.notices[0]
 
     @pytest.mark.parametrize(
         ("line", "said", "used"),

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from easy_llama.cores import usable_cores
 from easy_llama.errors import ModelLoadError
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import (
+    computing_bytes,
     default_threads,
     extended_rope_base,
     fitting_context_length,
     kv_cache_bytes,
     plan_loading,
-    usable_cores,
 )
 
 SMOLLM = {
@@ -43,7 +44,7 @@ def changed(**values):
 
 
 def test_a_model_as_it_is():
-    plan = plan_loading(SMOLLM, physical_cores=8, logical_cores=16)
+    plan = plan_loading(SMOLLM, cores=(8, 16))
     assert (plan.context_length, plan.native_context_length, plan.context_scale) == (8192, 8192, 1.0)
     assert (plan.rope_freq_base, plan.rope_freq_base_train) == (0.0, 100_000.0)
     assert (plan.n_batch, plan.n_threads, plan.n_threads_batch) == (512, 8, 16)
@@ -78,15 +79,15 @@ def test_the_extended_base_slows_the_slowest_rotation_by_the_scale():
 
 @given(st.integers(8192, 2**31 - 2))
 def test_the_base_grows_with_the_context(length):
-    shorter, longer = (plan_loading(SMOLLM, context_length=n, logical_cores=2) for n in (length, length + 1))
+    shorter, longer = (plan_loading(SMOLLM, context_length=n, cores=(None, 2)) for n in (length, length + 1))
     assert shorter.rope_freq_base <= longer.rope_freq_base < 3.4e38
     assert longer.rope_freq_base > 100_000
 
 
 def test_wished_threads_are_kept():
-    plan = plan_loading(SMOLLM, n_threads=3, logical_cores=8)
+    plan = plan_loading(SMOLLM, n_threads=3, cores=(None, 8))
     assert (plan.n_threads, plan.n_threads_batch) == (3, 3)
-    plan = plan_loading(SMOLLM, n_threads=3, n_threads_batch=5, logical_cores=8)
+    plan = plan_loading(SMOLLM, n_threads=3, n_threads_batch=5, cores=(None, 8))
     assert (plan.n_threads, plan.n_threads_batch) == (3, 5)
     assert plan_loading(SMOLLM).n_threads_batch == usable_cores() >= 1
 
@@ -252,3 +253,23 @@ def test_what_fits_fits_and_one_step_more_does_not(memory, native, share):
 )
 def test_default_threads(physical, logical, threads):
     assert default_threads(physical, logical) == threads
+
+
+# Computing
+
+
+def test_computing_takes_the_logits_or_the_attention_of_a_batch():
+    small = changed(vocab_size=1000)
+    assert computing_bytes(small, 8192) == 4 * 512 * (10 * 8192 + 4 * 576)
+    assert computing_bytes(small, 8192, flash_attn=True) == 4 * 512 * (8192 + 4 * 576)
+    assert computing_bytes(small, 50) == 4 * 50 * (1000 + 4 * 576)
+    tokens = SMOLLM | {"tokenizer.ggml.tokens": ["a"] * 70_000}
+    assert computing_bytes(tokens, 1024) == 4 * 512 * (70_000 + 4 * 576)
+    # Rather too much than too little.
+    assert computing_bytes(SMOLLM, 1024) > computing_bytes(tokens, 1024)
+
+
+@pytest.mark.parametrize("name", ["block_count", "embedding_length", "attention.head_count"])
+def test_what_computing_needs_to_know_is_named(name):
+    with pytest.raises(ModelLoadError, match=name):
+        computing_bytes(without(name), 100)

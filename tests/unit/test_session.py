@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import easy_llama_tui.chats.session as session_module
+from easy_llama.cache_types import CACHE_TYPES
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import Policy
 from easy_llama_tui.chats.conversation import Conversation, Message
@@ -47,6 +48,7 @@ MAKING = Making(
     writing_seconds=1.9,
     prompt_tokens=20,
     reused_tokens=4,
+    slid_tokens=3,
     written_tokens=34,
 )
 
@@ -152,7 +154,7 @@ The cat says "meow".
 """
 finish = "stop"
 made = [
-  { recipe = 1, began = 2026-11-22T10:16:12.301Z, seed = 3048193, reading = 0.412, writing = 1.9, prompt = 20, reused = 4, written = 34 },
+  { recipe = 1, began = 2026-11-22T10:16:12.301Z, seed = 3048193, reading = 0.412, writing = 1.9, prompt = 20, reused = 4, slid = 3, written = 34 },
 ]
 ids = "1810 9"
 '''  # noqa: E501 (a line of the file)
@@ -229,6 +231,9 @@ all_recipes = st.builds(
     threads=st.none() | st.integers(1, 99),
     gpu_layers=st.none() | st.integers(-1, 99),
     flash_attn=st.booleans(),
+    batch=st.none() | st.integers(1, 4096),
+    cache_type_k=st.sampled_from(CACHE_TYPES),
+    cache_type_v=st.sampled_from(CACHE_TYPES),
 )
 
 
