@@ -10,6 +10,9 @@ import contextlib
 import logging
 import os
 import selectors
+import signal
+import termios
+import threading
 import time
 from codecs import getincrementaldecoder
 from queue import Full
@@ -26,6 +29,9 @@ PATIENCE_SECONDS: Final = 0.5
 """How long the screen waits for a terminal that takes nothing."""
 
 _LOOK_AGAIN_SECONDS: Final = 0.25
+_READ_SECONDS: Final = 0.5
+"""How long a read from the terminal may take to end; it looks ten times a second."""
+
 _LAST_SECONDS: Final = 2.0
 """How long the way out waits for a terminal that takes nothing."""
 
@@ -93,13 +99,27 @@ class TerminalDriver(LinuxDriver):
             self._writer_thread._queue.put(None, timeout=0.0 if self._is_behind else PATIENCE_SECONDS)
             self._writer_thread.join(_LAST_SECONDS)
 
+    def disable_input(self) -> None:
+        """Read no more; one read that another program took the input of ends with the next key."""
+        if self.exit_event.is_set():
+            return
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        self._disable_mouse_support()
+        self.exit_event.set()
+        if self._key_thread is not None:
+            self._key_thread.join(_READ_SECONDS)
+        self.exit_event = threading.Event()
+        with contextlib.suppress(termios.error):
+            termios.tcflush(self.fileno, termios.TCIFLUSH)
+
     def run_input_thread(self) -> None:
         """Hand on what is typed, until it is over or the terminal is gone."""
+        is_over = self.exit_event
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
-            while not self.exit_event.is_set():
+            while not is_over.is_set():
                 if selector.select(0.1):
                     data = _read(self.fileno)
                     if not data:
