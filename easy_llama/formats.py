@@ -221,7 +221,8 @@ def from_chat_template(
         eos_token: the text of the end-of-sequence token.
         control_tokens: the names of all control tokens; text of a message is never read as one of them.
         name: how errors call the template.
-        variables: more variables for the template, such as `{"enable_thinking": False}`.
+        variables: more variables for the template, such as `{"enable_thinking": False}`; JSON has to be
+            able to hold them.
 
     Raises:
         ChatTemplateError: the template does not compile, or cannot render a single message.

@@ -150,7 +150,7 @@ def _bench(options: LoadOptions) -> None:
 
     layers = options.n_gpu_layers
     length = _PROMPT_TOKENS + _REPLY_TOKENS
-    _tell(f"loading {options.path.name}")
+    _tell(f"loading {one_line(options.path.name)}")
     model = Model(
         options.path,
         context_length=length,
@@ -178,7 +178,7 @@ def _bench(options: LoadOptions) -> None:
     n_threads, n_reading = int(model.llama.n_threads), int(model.llama.n_threads_batch)
     print(*table(figures, n_prompt, n_reply), sep="\n")
     print(
-        f"{options.path.name}: {n_threads} threads write, {n_reading} read; "
+        f"{one_line(options.path.name)}: {n_threads} threads write, {n_reading} read; "
         f"Flash Attention {'on' if model.flash_attn else 'off'}, "
         f"KV cache in {options.cache_type_k} and {options.cache_type_v}; "
         f"medians of {len(figures.writing)} rounds. The bare loop is llama.cpp's own decoding alone."

@@ -280,6 +280,7 @@ class ChatSwitch:
         screen.worker.open_chat(chat.id)
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
+        screen.turns.has_room = True
         screen.replies.forget()
         screen.message_actions.forget()
         screen.desk.forget()

@@ -55,6 +55,7 @@ class DraftDesk:
 
         self._seems_empty = False
         self._is_told = False
+        self._is_open = False
         self._prompt: PromptInput | None = None
         """Where one writes, once a chat is open; it is read also when the screen is gone."""
 
@@ -64,6 +65,7 @@ class DraftDesk:
         if writer is None or store is None:
             return
         chat = screen.chat
+        self._is_open = True
         self._prompt = prompt = screen.prompt
         # What is written where it cannot be sent belongs to the next new chat.
         self._has_file = chat.was_saved and not chat.held_by
@@ -169,7 +171,7 @@ class DraftDesk:
             self._timer.stop()
             self._timer = None
         writer, store, chat = self._writer, self._store, self._screen.chat
-        if writer is None or store is None or self._prompt is None:
+        if writer is None or store is None or self._prompt is None or not self._is_open:
             return
         draft = self._draft_now(self._prompt)
         if not draft.text and not self._seems_empty:

@@ -72,8 +72,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
 
 
 def test_the_whole_run_prints_its_table(
-    model_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = tmp_path / "\x1b]2;evil\x07.gguf"
+    path.symlink_to(model_path)
     for name, value in {
         "_LEAST_PROMPT": 24,
         "_LEAST_REPLY": 8,
@@ -82,9 +84,10 @@ def test_the_whole_run_prints_its_table(
         "_LEAST_ROUNDS": 1,
     }.items():
         monkeypatch.setattr(bench, name, value)
-    assert run_bench(LoadOptions(model_path, n_threads=1)) == 0
+    assert run_bench(LoadOptions(path, n_threads=1)) == 0
     out, err = capsys.readouterr()
     firsts = [line.split()[0] for line in out.splitlines()]
-    assert firsts == ["tokens/s", "reading", "writing", f"{model_path.name}:"]
+    assert firsts == ["tokens/s", "reading", "writing", "]2;evil"]
+    assert out.replace("\n", "").isprintable()
     assert "1 threads write" in out and "1 rounds" in out
     assert err == ""  # where nobody looks, nothing is drawn over
