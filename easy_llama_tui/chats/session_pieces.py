@@ -197,7 +197,7 @@ def _read_lines(part: str, line: int, pieces: Pieces) -> None:
             values.update(read)
     if not header:
         _add_top(values, pieces)
-    elif match := re.match(r"\s*\[\s*([a-z]+)\s*\]", header):
+    elif match := re.match(r"[ \t]*\[[ \t]*(model|format|sampler|context)\b", header):
         _add_top({match[1]: values}, pieces)
     elif not values:
         pieces.notes.append(f"Line {line}: a table could not be read.")

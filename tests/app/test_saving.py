@@ -249,13 +249,19 @@ class TestOtherPrograms:
             await running.until(lambda: running.screen.prompt.text == "And dogs?")
             await running.pilot.press("ctrl+c")
             await running.pilot.press("ctrl+r", "f8")
+            messages = running.screen.chat.conversation.messages
             await running.pilot.press("up")
+            assert running.screen.chat_log.cursor_id is not None
             for key in ("e", "d", "b", "p", "u", "r", "n"):
                 await running.pilot.press(key)
                 assert running.app.screen is running.screen
             await running.pilot.press("escape")
             assert running.shown == [("user", "About cats"), ("bot", "Meow")]
             assert not running.screen.turns.running
+            assert running.screen.chat.conversation.messages == messages
+            running.screen.desk.choose_format("alpaca")
+            running.screen.save()
+            assert running.screen.writer.unsaved() == ()
         assert path.read_bytes() == before
 
     async def test_what_is_written_to_it_comes_along_and_is_not_lost(

@@ -197,6 +197,22 @@ class TestLocks:
         assert winners == []
         assert not path.exists()
 
+    def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.lock"
+        first, third, real = take(path), [], file_lock._lock
+
+        def lock_late(descriptor):
+            """What the second has open is removed, and a third one takes the lock, before the second does."""
+            monkeypatch.setattr(file_lock, "_lock", real)
+            first.release()
+            third.append(take(path))
+            real(descriptor)
+
+        monkeypatch.setattr(file_lock, "_lock", lock_late)
+        assert isinstance(take(path), LockHolder)
+        assert third[0].is_in_force
+        third[0].release()
+
     def test_lock_files_of_dead_programs_are_removed_some_day(self, store):
         folder = store.folder / ".locks"
         folder.mkdir(parents=True)

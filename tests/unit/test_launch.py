@@ -146,6 +146,41 @@ def test_a_chat_is_resumed_by_id_prefix_and_file(start: Start, store: SessionSto
         assert options_of(launch).path == model_path
 
 
+def test_a_damaged_chat_is_refused_and_recovered_where_that_is_wanted(
+    start: Start, store: SessionStore, model_path: Path
+) -> None:
+    chat = save_chat(store, model_path)
+    path = store.folder / f"{chat.id}.toml"
+    damaged = path.read_text().replace("[model]", "[model", 1)
+    path.write_text(damaged)
+    with pytest.raises(SessionError, match=rf"{path} is not valid TOML: .* --recover beside --resume"):
+        start("--resume", chat.id)
+    launch, copy = start(str(model_path), "--resume", chat.id, "--recover")
+    assert copy.id != chat.id
+    assert [message.content for message in copy.conversation.messages] == ["Hello"]
+    assert "this is a copy with 1 message" in launch.notices[0] and str(path) in launch.notices[0]
+    assert path.read_text() == damaged
+    # The copy is a chat like any other, and nothing is wrong with it.
+    assert start("--resume", copy.id, "--recover")[0].notices == ()
+    path.write_text("not = [a chat")
+    with pytest.raises(SessionError, match="No message in it can be read"):
+        start("--resume", chat.id, "--recover")
+    with pytest.raises(LaunchError, match="--recover goes with --resume"):
+        start(str(model_path), "--recover")
+
+
+def test_a_chat_that_another_program_has_open_is_resumed_to_be_read(
+    start: Start, store: SessionStore, model_path: Path
+) -> None:
+    chat = save_chat(store, model_path)
+    assert start("--resume")[1].held_by == ""
+    store.release_all()
+    other = SessionStore(store.folder)
+    other.open(chat.id)
+    assert "another ezllama (process" in start("--resume")[1].held_by
+    other.release_all()
+
+
 def test_options_beside_resume_change_the_chat(start: Start, store: SessionStore, model_path: Path) -> None:
     save_chat(store, "/gone/away.gguf")
     launch, chat = start(

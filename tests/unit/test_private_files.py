@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sessions import chat
 
@@ -119,6 +119,7 @@ HOSTILE = st.sampled_from(
 ) | st.text(max_size=40)
 
 
+@settings(max_examples=25)
 @given(name=HOSTILE)
 def test_what_a_file_says_leads_to_no_other_folder(
     tmp_path_factory: pytest.TempPathFactory, name: str
