@@ -58,8 +58,9 @@ class KVCache:
     a prompt begins with it again, as when a person goes from one branch of a chat to another and back.
     Several sequences in one context would do too. But they take their cells from the one that is in use, so
     that a full context has room for none, and llama.cpp goes through all cells at each token: 240 tokens of
-    another branch made one of SmolLM2-135M 3 % slower. A copy of 360 tokens out and one in took less than
-    a token does, works with any kind of cache, and costs memory alone. `benchmarks/branches.py` measures both.
+    another branch cost one of SmolLM2-135M 3 % (-1 to 7, on a busy machine). A copy of 360 tokens out and one
+    in took 0.7 tokens (0.1 to 1.3), works with any kind of cache, and costs memory alone.
+    `benchmarks/branches.py` measures both.
 
     Args:
         llama: whose context it is.
