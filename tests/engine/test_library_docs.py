@@ -221,7 +221,7 @@ def test_signatures_are_as_written(kind: type) -> None:
     for name, method in vars(kind).items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
-        shown = sections[f"`{kind.__name__}.{name}`"].split("`")[1]
+        shown = " ".join(sections[f"`{kind.__name__}.{name}`"].split("`")[1].split())
         expected = ", ".join(_parameters(method))
         assert shown.startswith(f"{name}({expected}) -> "), (name, shown, expected)
 
