@@ -155,7 +155,7 @@ async def test_no_key_on_any_screen_leads_to_a_traceback(
     request: pytest.FixtureRequest,
     first: int,
 ) -> None:
-    steps = int(os.environ.get("FUZZ_STEPS", 3_000 if request.config.getoption("--long") else 10))
+    steps = int(os.environ.get("FUZZ_STEPS", 3_000 if request.config.getoption("--long") else 6))
     seed = int(os.environ.get("FUZZ_SEED", "1"))
     monkeypatch.setenv("EDITOR", "false")
     monkeypatch.delenv("VISUAL", raising=False)

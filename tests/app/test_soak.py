@@ -73,7 +73,7 @@ async def soak(
         person = Soak(running, frames, chance)
         try:
             await person.warm_up()
-            parts = PARTS if turns > 100 else FEW_PARTS
+            parts = PARTS if turns > 50 else min(FEW_PARTS, turns)
             for part in range(parts):
                 while person.turns < turns * (part + 1) // parts:
                     await person.turn()
@@ -138,7 +138,7 @@ async def test_nothing_grows_with_the_real_model(
     request: pytest.FixtureRequest,
     model_path: Path,
 ) -> None:
-    turns, is_long = turns_of(request, 4, 1_000)
+    turns, is_long = turns_of(request, 2, 1_000)
     options = LoadOptions(model_path, context_length=256, n_threads=1)
     engine = LocalEngine(FormatCatalog({}))
     found = await soak(run_app, tmp_path, monkeypatch, engine, turns, load_options=options)
