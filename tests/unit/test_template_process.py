@@ -337,6 +337,15 @@ def test_the_process_knows_nothing_of_this_one(monkeypatch: pytest.MonkeyPatch, 
     assert os.getsid(host_process().pid) != os.getsid(0)
 
 
+def test_the_process_loads_jinja_and_little_else() -> None:
+    program = "import sys; sys.path += sys.argv[1:]; import easy_llama.template_host; print(*sys.modules)"
+    command = [*template_process._command()[:4], program, *template_process._command()[5:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "jinja2" in loaded, done.stderr
+    assert loaded - sys.stdlib_module_names <= {"__main__", "easy_llama", "jinja2", "markupsafe"}
+
+
 # The process itself
 
 
