@@ -2,7 +2,7 @@
 
 Each runs in a process of its own, with the same model, context length and threads, and writes as many tokens;
 then its resident memory is looked at, as `ps` tells it. The bare loop's process has imported llama-cpp-python
-and nothing of ours but the loop. What is above its memory is told, in MB (10^6 bytes).
+and nothing of ours but the loop and what loads a model. What is above its memory is told, in MB (10^6 bytes).
 """
 
 import argparse
@@ -51,13 +51,11 @@ def memory_of_app(model: Path, n_tokens: int) -> float:
 
 def run_bare(model: Path, n_tokens: int) -> None:
     """Write in the bare loop."""
-    import llama_cpp
-
     from easy_llama.bare_loop import bare_loop
+    from easy_llama.native_model import load_llama
 
-    llama = llama_cpp.Llama(
-        str(model), n_ctx=4 * n_tokens, n_threads=THREADS, n_threads_batch=THREADS, verbose=False
-    )
+    # Loaded as the others are: the weights may be laid out in other ways, which take other memory.
+    llama = load_llama(model, None, n_ctx=4 * n_tokens, n_threads=THREADS, n_threads_batch=THREADS)
     bare_loop(llama, llama.tokenize(PROMPT.encode()), n_tokens)
     print(resident(os.getpid()))
 

@@ -77,9 +77,9 @@ class Suspension:
 
     @property
     def _has_screen(self) -> bool:
-        # False while the app has given it away by itself.
+        # False while the app has given it away by itself, and where there is none.
         driver = self._app._driver
-        return driver is not None and driver._auto_restart
+        return driver is not None and driver._auto_restart and not driver.is_headless
 
 
 def is_possible() -> bool:

@@ -199,9 +199,8 @@ class LocalEngine:
                 "The tokens that are kept of this reply hold control tokens, which its text does not show, "
                 "and this model did not write them now; re-roll the reply instead."
             )
-        for event in self._model.events(
-            prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out
-        ):
+        events = self._model.events(prompt.ids, stops, sampler, cancel, live, reply_start, prompt.left_out)
+        for event in events:
             if isinstance(event, Finished) and any(map(self.is_control, event.ids)):
                 self._written.append(event.ids)
             yield event

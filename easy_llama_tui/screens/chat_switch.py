@@ -251,12 +251,12 @@ class ChatSwitch:
         except SessionError:
             return False
         if not chat.held_by:
-            self._show(chat, self._screen.prompt.text)
+            self._show(chat, written="")  # what stands in the prompt is meant for it
         return not chat.held_by
 
-    def show_new(self, chat: Chat) -> None:
-        """Show a chat that was not there before, and save it."""
-        self._show(chat, self._screen.prompt.text)
+    def show_new(self, chat: Chat, written: str) -> None:
+        """Show a chat that was not there before, and save it; `written` is what stays with the one before."""
+        self._show(chat, written)
         self._screen.save()
 
     def _show_message(self, message_id: str) -> None:
@@ -280,6 +280,7 @@ class ChatSwitch:
         screen.worker.open_chat(chat.id)
         screen.turns.figures = Figures()
         screen.turns.window = EVERYTHING
+        screen.turns.has_room = True
         screen.replies.forget()
         screen.message_actions.forget()
         screen.desk.forget()

@@ -55,6 +55,7 @@ class DraftDesk:
 
         self._seems_empty = False
         self._is_told = False
+        self._is_open = False
         self._prompt: PromptInput | None = None
         """Where one writes, once a chat is open; it is read also when the screen is gone."""
 
@@ -64,13 +65,11 @@ class DraftDesk:
         if writer is None or store is None:
             return
         chat = screen.chat
+        self._is_open = True
         self._prompt = prompt = screen.prompt
-        # The draft of a chat that another program has open is that program's.
-        self._is_open = not chat.held_by
-        self._has_file = chat.was_saved
-        if chat.held_by:
-            draft = Draft()
-        elif self._has_file:
+        # What is written where it cannot be sent belongs to the next new chat.
+        self._has_file = chat.was_saved and not chat.held_by
+        if self._has_file:
             name = store.name_for(chat.place)
             draft = writer.unwritten(name) or store.read(name) or Draft()
             draft = draft.without_saved(self._is_in_chat)
@@ -172,7 +171,7 @@ class DraftDesk:
             self._timer.stop()
             self._timer = None
         writer, store, chat = self._writer, self._store, self._screen.chat
-        if writer is None or store is None or self._prompt is None:
+        if writer is None or store is None or self._prompt is None or not self._is_open:
             return
         draft = self._draft_now(self._prompt)
         if not draft.text and not self._seems_empty:
@@ -212,7 +211,8 @@ class DraftDesk:
 
     @property
     def _is_on_disk_now(self) -> bool:
-        return self._saved is not None and self._saved.id == self._screen.chat.id
+        chat = self._screen.chat
+        return self._saved is not None and self._saved.id == chat.id and not chat.held_by
 
     def _has_message(self, message_id: str) -> bool:
         try:

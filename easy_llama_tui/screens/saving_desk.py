@@ -121,11 +121,8 @@ class SavingDesk:
         if not screen.chat.has_messages:
             screen.notify("There is nothing to duplicate yet.", markup=False)
         elif not screen.replies.after_turn(self.duplicate):
-            # What is written to a chat that is only read belongs to nobody's draft.
-            typed = screen.prompt.text if screen.chat.held_by else ""
-            screen.switch.show_new(screen.chat.duplicate())
-            if typed:
-                screen.prompt.give_back(typed)
+            # What is written to a chat that is only read is meant for the copy.
+            screen.switch.show_new(screen.chat.duplicate(), "" if screen.chat.held_by else screen.prompt.text)
             screen.notify("This is the copy; the chat that it was made from is as it was.", markup=False)
 
     # Elsewhere

@@ -176,7 +176,9 @@ class SamplerPanel(Widget, can_focus=True):
         elif (typed := self._typed.pressed(event.key, event.character)) is not None:
             self._type(typed)
         else:
-            return False
+            # What is typed belongs to the setting where it was begun: no other key of ours leads away.
+            active = self.screen.active_bindings.get(event.key)
+            return active is not None and active.node is self
         self._redraw()
         return True
 

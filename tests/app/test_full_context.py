@@ -3,7 +3,7 @@
 import pytest
 from support.running_app import RunApp, begin_chat
 from support.scripted_engine import ScriptedEngine
-from support.whole_app import notices, text, until_seen
+from support.whole_app import notices, save_chat, text, until_seen
 
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
@@ -61,3 +61,17 @@ async def test_the_candidates_say_why_there_are_none(run_app: RunApp) -> None:
         await until_seen(running, "The context is full", "nothing can", "F9", "Ctrl+N")
         running.screen.desk.change_policy(Policy.DROP_OLDEST)
         await running.until(lambda: "The context is full" not in text(running))
+
+
+async def test_it_is_left_for_a_new_chat_and_for_another_one(run_app: RunApp) -> None:
+    async with run_app(small_engine(), full_chat(Policy.STOP)) as running:
+        other = save_chat(running.store, "another question", "another answer")
+        await until_seen(running, "ended where the context is full")
+        await running.pilot.press("ctrl+n")
+        assert running.shown == []
+        full = next(chat for chat in running.store.summaries() if chat.id != other.id)
+        for chosen in (full.id, other.id):
+            running.screen.switch._open_chat(chosen, None)
+            await running.until(lambda: running.shown == running.said != [])
+        assert running.shown[0] == ("user", "another question")
+        await running.exchange("and", "yes")

@@ -172,6 +172,16 @@ async def test_a_screen_is_opened_by_a_typed_command(run_app: RunApp, typed: str
         assert running.path == ()
 
 
+async def test_without_a_terminal_nothing_is_stopped(
+    run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easy_llama_tui.suspension.is_possible", lambda: True)
+    async with run_app() as running:
+        await running.until_state(ChatState.IDLE)
+        await running.send("/suspend")
+        await running.until(lambda: "no shell to go back to" in notices(running))
+
+
 @pytest.mark.parametrize("name", ["format", "sampler", "candidates", "context"])
 async def test_a_panel_is_opened_by_a_typed_command(run_app: RunApp, name: str) -> None:
     async with run_app() as running:

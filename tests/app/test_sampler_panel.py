@@ -287,6 +287,17 @@ async def test_a_digit_begins_to_type() -> None:
         assert shown.settings.top_p == 0.5
 
 
+@pytest.mark.parametrize("key", ["pageup", "pagedown"])
+async def test_what_is_typed_stays_with_its_setting(key: str) -> None:
+    async with panel() as shown:
+        await shown.press("0", ".", "4", key)
+        assert "[0.4" in shown.line("temp") and shown.line("›").startswith("›temp")
+        await shown.press("enter")
+        assert shown.settings == DefaultSampling.replace(temp=0.4)
+        await shown.press("s", *"mine", "up", "down", key, "escape")
+        assert shown.line("›").startswith("›temp")
+
+
 async def test_escape_leaves_the_value_and_is_not_told_to_the_screen() -> None:
     async with panel() as shown:
         await shown.press("enter", "9", "escape")

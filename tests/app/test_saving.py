@@ -15,6 +15,7 @@ from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.file_lock import LockHolder
 from easy_llama_tui.chats.session import from_toml
 from easy_llama_tui.chats.session_store import SessionStore
+from easy_llama_tui.drafts.draft_store import DraftStore
 from easy_llama_tui.replies.wording import ChatState
 
 
@@ -218,12 +219,19 @@ class TestLeaving:
 
 
 class TestOtherPrograms:
+    @pytest.fixture
+    def drafts_folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "drafts"
+
     async def open_elsewhere(self, running: Running, other: SessionStore, chat_id: str) -> None:
         assert other.open(chat_id).holder is None
         await running.until_state(ChatState.IDLE)
         await running.pilot.press("ctrl+o")
         await until_screen(running, "ChatsScreen")
         await running.until(lambda: running.app.screen.chat_list.chat_rows)
+        await running.pilot.press("ctrl+home")
+        while running.app.screen.chat_list.highlighted_chat.id != chat_id:
+            await running.pilot.press("down")
         await running.pilot.press("enter")
         await running.until(lambda: running.screen.chat.id == chat_id)
 
@@ -249,6 +257,24 @@ class TestOtherPrograms:
             assert running.shown == [("user", "About cats"), ("bot", "Meow")]
             assert not running.screen.turns.running
         assert path.read_bytes() == before
+
+    async def test_what_is_written_to_it_comes_along_and_is_not_lost(
+        self, run_app: RunApp, store: SessionStore, other: SessionStore, drafts_folder: Path
+    ) -> None:
+        chat_id = save_chat(store, "About cats", "Meow").id
+        async with run_app(drafts_folder=drafts_folder) as running:
+            await self.open_elsewhere(running, other, chat_id)
+            await running.type("And dogs?")
+            await running.app.run_action("duplicate", running.screen)
+            await running.until(lambda: running.screen.chat.id != chat_id)
+            assert running.screen.prompt.text == "And dogs?"
+            await self.open_elsewhere(running, other, chat_id)
+            await running.type("Birds?")
+            await running.pilot.press("ctrl+n")
+            await running.until(lambda: running.screen.chat.id != chat_id)
+            assert running.screen.prompt.text == "Birds?"
+        # The draft of the chat is the other program's.
+        assert not (drafts_folder / f"{DraftStore.name_for(chat_id)}.json").exists()
 
     async def test_a_copy_goes_on(self, run_app: RunApp, store: SessionStore, other: SessionStore) -> None:
         chat_id = save_chat(store, "About cats", "Meow").id

@@ -9,6 +9,9 @@ processor time of the screen's thread for a frame. SOAK_REPORT=FILE writes that 
 import gc
 import os
 import random
+import sys
+import threading
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +36,15 @@ async def stay() -> None:
     """What takes the place of quitting."""
 
 
+def stacks() -> str:
+    """Return what each thread is at."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"{names.get(ident)}:\n{''.join(traceback.format_stack(frame)[-6:])}"
+        for ident, frame in sys._current_frames().items()
+    )
+
+
 async def soak(
     run_app: RunApp,
     tmp_path: Path,
@@ -48,6 +60,7 @@ async def soak(
     (tmp_path / "one-Q4_0.gguf").write_bytes(SMALL)
     (tmp_path / "notes.txt").write_text("what is in the notes\n")
     draw_all(monkeypatch)
+    monkeypatch.setattr("support.waiting.PATIENCE", 240.0)  # a long run shares the machine with others
     frames = Frames()
     frames.watch(monkeypatch)
     found: list[Held] = []
@@ -68,6 +81,7 @@ async def soak(
                 report(found[-1])
         except BaseException as error:
             error.add_note(f"after {person.turns} turns, the last keys: {person.done[-40:]}")
+            error.add_note(f"{running.screen.turns.state}, {running.app.screen!r}\n{stacks()}")
             raise
         finally:
             gc.unfreeze()

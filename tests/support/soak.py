@@ -47,6 +47,7 @@ class PacedEngine(ScriptedEngine):
 
     def __init__(self, rate: float = 500.0, longest: int = 60) -> None:
         super().__init__()
+        self.context_length = 600  # which a chat soon fills
         self._rate = rate
         self._longest = longest
         self._chance = random.Random(1)
@@ -223,6 +224,7 @@ class Soak:
         while self.running.screen.turns.running is not None and self.chance.random() < 0.5:
             await self._meanwhile()
         await self.come_home()
+        assert self.running.app._exception is None, "the app has broken"
         self.turns += 1
         if self.chance.random() < 0.5:
             await self._between()
