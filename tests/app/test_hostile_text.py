@@ -224,10 +224,12 @@ async def test_a_damaged_chat_and_what_stays_wrong(
 ) -> None:
     async with hostile_app(run_app, store, tmp_path) as running:
         good = store.path_of(store.load(store.summaries()[0].id)).read_text("utf-8")
-        (store.folder / f"{NAME}.toml").write_text(f'{good}\n[[messages]]\n"{MARKUP}" = ', "utf-8")
+        damaged = store.folder / f"{NAME}.toml"
+        damaged.write_text(f'{good}\n[[messages]]\n"{MARKUP}" = ', "utf-8")
+        os.utime(damaged, (0, 0))  # the last of the list
         await running.pilot.press("ctrl+o")
         await until_screen(running, "ChatsScreen")
-        await until_seen(running, "valid TOML")
+        await until_seen(running, "valid TOML", "8 messages")
         assert_clean(running, "a damaged chat in the list")
         await running.pilot.press("down", "enter")
         await running.pilot.pause()
