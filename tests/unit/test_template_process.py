@@ -494,3 +494,19 @@ def test_templates_are_rendered_for_many_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert found == {number: [f"{number}m{k}" for k in range(20)] for number in range(4)}
+
+
+def test_one_template_that_is_killed_takes_no_other_with_it() -> None:
+    rendered("once")
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(rendered("{{ 1 }}", seconds=30.0)))
+
+    def begin_the_other() -> bool:
+        if not thread.ident:
+            thread.start()  # it waits until this one is done
+        return False
+
+    with unwanted_when(begin_the_other), pytest.raises(TemplateFailure, match="takes longer"):
+        rendered(ENDLESS, seconds=0.3)
+    thread.join()
+    assert found == ["1"]
