@@ -110,7 +110,9 @@ def _ask(request: Mapping[str, Any], size: int) -> str:
     except (RecursionError, TypeError, ValueError) as error:
         raise TemplateFailure(f"its variables cannot be given to it: {error}") from error
     # A character of the answer takes six bytes at most, and there are at most 16 for each that goes in.
-    answer = _host().ask(data, request["seconds"] + _GRACE_SECONDS, 1_000_000 + 100 * size)
+    answer = None
+    while answer is None:
+        answer = _host().ask(data, request["seconds"] + _GRACE_SECONDS, 1_000_000 + 100 * size)
     match answer:
         case {"text": str(text)}:
             return text
@@ -149,14 +151,14 @@ class _Host:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: bytes, seconds: float, most_bytes: int) -> dict[str, Any]:
-        """Return the answer to a request.
+    def ask(self, request: bytes, seconds: float, most_bytes: int) -> dict[str, Any] | None:
+        """Return the answer to a request, or None where another thread's had the process killed before.
 
         Raises:
             TemplateFailure: there is none in time, or it was no longer wanted. The process is gone then.
         """
         with self._asking:
-            return self._exchange(request, seconds, most_bytes)
+            return self._exchange(request, seconds, most_bytes) if self.is_alive else None
 
     def close(self) -> None:
         """End it, whatever it is at."""

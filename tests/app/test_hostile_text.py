@@ -26,6 +26,7 @@ from easy_llama_tui.preferences.config import Config
 from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress
 from easy_llama_tui.replies.format_catalog import FormatCatalog
 from easy_llama_tui.replies.wording import ChatState
+from easy_llama_tui.widgets.standing_notice import StandingNotice
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 WORDS = (f"{HOSTILE} ", *(f"{word} " for word in HOSTILE.split(" ")), f"{FLOODS} ")
@@ -218,6 +219,31 @@ async def test_chats_and_what_is_asked_about_them(
         await running.pilot.press("escape")
 
 
+async def test_a_damaged_chat_and_what_stays_wrong(
+    run_app: RunApp, store: SessionStore, tmp_path: Path
+) -> None:
+    async with hostile_app(run_app, store, tmp_path) as running:
+        good = store.path_of(store.load(store.summaries()[0].id)).read_text("utf-8")
+        damaged = store.folder / f"{NAME}.toml"
+        damaged.write_text(f'{good}\n[[messages]]\n"{MARKUP}" = ', "utf-8")
+        os.utime(damaged, (0, 0))  # the last of the list
+        await running.pilot.press("ctrl+o")
+        await until_screen(running, "ChatsScreen")
+        await until_seen(running, "valid TOML", "8 messages")
+        assert_clean(running, "a damaged chat in the list")
+        await running.pilot.press("down", "enter")
+        await running.pilot.pause()
+        await until_screen(running, "RecoveryScreen")
+        assert_clean(running, "a damaged chat")
+        await running.pilot.press("escape", "escape")
+        await running.until(lambda: running.app.screen is running.screen)
+        standing = StandingNotice()
+        await running.screen.mount(standing)
+        standing.say(HOSTILE, MARKUP)
+        await until_seen(running, "[bold]loud")
+        assert_clean(running, "what stays wrong")
+
+
 async def test_models(run_app: RunApp, store: SessionStore, tmp_path: Path) -> None:
     async with hostile_app(run_app, store, tmp_path) as running:
         await running.pilot.press("f3")
@@ -307,9 +333,13 @@ async def test_an_edited_text_is_shown_as_text(run_app: RunApp, store: SessionSt
         assert forbidden_in(area.text.replace("\n", "").replace("\t", "")) == []
 
 
-async def test_lines_of_ten_megabytes(run_app: RunApp) -> None:
+@pytest.mark.long
+async def test_lines_of_ten_megabytes(run_app: RunApp, request: pytest.FixtureRequest) -> None:
+    lines = ["x" * 10_000_000]
+    if request.config.getoption("--long"):
+        lines += [f"{HOSTILE} " * 15_000, "\u200d" * 10_000_000, "e" + "\u0301" * 10_000_000]
     chat = begin_chat()
-    for line in ("x" * 10_000_000, f"{HOSTILE} " * 1000, "\u200d" * 1_000_000, "e" + "\u0301" * 1_000_000):
+    for line in lines:
         chat.conversation.add("user", line)
         chat.conversation.add("bot", line, finish="stop")
     async with run_app(chat=chat, panel="context") as running:

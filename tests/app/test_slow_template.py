@@ -7,7 +7,7 @@ from support.running_app import RunApp
 from support.scripted_engine import ScriptedEngine
 from support.whole_app import text, until_seen
 
-from easy_llama import chat_template, formats
+from easy_llama import chat_template, formats, template_process
 from easy_llama.prompt import Turn
 from easy_llama_tui.replies.engine import OWN_FORMAT, RenderedPrompt
 from easy_llama_tui.replies.wording import ChatState
@@ -49,10 +49,16 @@ async def test_esc_ends_it(run_app: RunApp, monkeypatch: pytest.MonkeyPatch) -> 
         await running.until_state(ChatState.IDLE)
         await running.send("never")
         await running.until(lambda: running.screen.turns.state is not ChatState.IDLE)
+        await running.until(lambda: template_process._current is not None)
+        assert template_process._current is not None and template_process._current.is_alive
         await running.type("more")  # the screen is not held up
         assert running.screen.prompt.text == "more"
         await running.pilot.press("escape")
         await running.until_state(ChatState.IDLE)
+        # And so is the thread that waited for it: the process is gone.
+        await running.until(
+            lambda: template_process._current is None or not template_process._current.is_alive
+        )
         assert running.said[0] == ("user", "never")
         assert all(message.finish != "error" for message in running.path)
 

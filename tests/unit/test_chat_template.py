@@ -599,7 +599,8 @@ def test_templates_cannot_leave_the_sandbox(source: str) -> None:
     ],
 )
 def test_templates_that_want_too_much(monkeypatch: pytest.MonkeyPatch, source: str, reason: str) -> None:
-    monkeypatch.setattr(chat_template, "MAX_SECONDS", 0.05)
+    if reason == "takes longer":
+        monkeypatch.setattr(chat_template, "MAX_SECONDS", 0.05)
     with pytest.raises(ChatTemplateError, match=reason):
         made(source + TALK)
 

@@ -1,7 +1,7 @@
 """What a stranger's file may lead to: no shell, and no file that never ends."""
 
-import ast
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,24 +28,14 @@ SOURCES = [
 ]
 
 
-def shells_in(tree: ast.AST) -> list[int]:
-    """The lines of a program that could start a shell."""
-    lines = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "shell":
-            lines.append(node.value.lineno)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            called = f"{node.value.id}.{node.attr}"
-            if called in {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}:
-                lines.append(node.lineno)
-    return lines
+SHELL = re.compile(r"\bshell\s*=|\bos\.(?:system|popen|spawn\w*)\b|\bgetoutput\b|\bgetstatusoutput\b")
 
 
 def test_no_program_is_started_through_a_shell() -> None:
     assert len(SOURCES) > 100
-    assert shells_in(ast.parse("subprocess.run('x', shell=True); os.system('x')")) == [1, 1]
-    found = {str(path): shells_in(ast.parse(path.read_text("utf-8"))) for path in SOURCES}
-    assert {path: lines for path, lines in found.items() if lines} == {}
+    assert SHELL.search("subprocess.run('x', shell=True)") and SHELL.search("os.system('x')")
+    found = {str(path): SHELL.findall(path.read_text("utf-8")) for path in SOURCES}
+    assert {path: calls for path, calls in found.items() if calls} == {}
 
 
 def pipe(path: Path) -> None:

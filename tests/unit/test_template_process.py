@@ -337,6 +337,15 @@ def test_the_process_knows_nothing_of_this_one(monkeypatch: pytest.MonkeyPatch, 
     assert os.getsid(host_process().pid) != os.getsid(0)
 
 
+def test_the_process_loads_jinja_and_little_else() -> None:
+    program = "import sys; sys.path += sys.argv[1:]; import easy_llama.template_host; print(*sys.modules)"
+    command = [*template_process._command()[:4], program, *template_process._command()[5:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "jinja2" in loaded, done.stderr
+    assert loaded - sys.stdlib_module_names <= {"__main__", "easy_llama", "jinja2", "markupsafe"}
+
+
 # The process itself
 
 
@@ -485,3 +494,19 @@ def test_templates_are_rendered_for_many_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert found == {number: [f"{number}m{k}" for k in range(20)] for number in range(4)}
+
+
+def test_one_template_that_is_killed_takes_no_other_with_it() -> None:
+    rendered("once")
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(rendered("{{ 1 }}", seconds=30.0)))
+
+    def begin_the_other() -> bool:
+        if threading.current_thread() is not threading.main_thread() and not thread.ident:
+            thread.start()  # this one is under way, so that it has to wait
+        return False
+
+    with unwanted_when(begin_the_other), pytest.raises(TemplateFailure, match="takes longer"):
+        rendered(ENDLESS, seconds=0.3)
+    thread.join()
+    assert found == ["1"]
