@@ -3,7 +3,25 @@
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
-from typing import Any, ClassVar, NoReturn, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
+
+if TYPE_CHECKING:
+    import inspect
+
+
+class _Signature:
+    """What a record takes, for `help` and editors."""
+
+    def __get__(self, _record: object, kind: type["Record"]) -> "inspect.Signature":
+        import inspect
+
+        taken = []
+        for one in (f for f in fields(kind) if f.init):
+            default = one.default_factory if one.default is MISSING else one.default
+            default = inspect.Parameter.empty if one.name in kind._required_fields else default
+            how = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            taken.append(inspect.Parameter(one.name, how, default=default, annotation=one.type))
+        return inspect.Signature(taken)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -17,6 +35,7 @@ class Record:
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     __match_args__: ClassVar[tuple[str, ...]] = ()
+    __signature__ = _Signature()
     _required_fields: ClassVar[frozenset[str]]
     _known_fields: ClassVar[frozenset[str]]
     _made_fields: ClassVar[tuple[tuple[str, Callable[[], Any]], ...]]

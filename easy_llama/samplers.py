@@ -7,8 +7,9 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from easy_llama.record import Record
 
 MAX_TEMP = float(2**63)
 """A temperature at which every token is as likely as any other."""
@@ -50,8 +51,7 @@ class LogitBias(Mapping[int, float]):
         return f"LogitBias({self._biases!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class SamplerSettings:
+class SamplerSettings(Record):
     """How the next token is chosen from the model's distribution.
 
     Settings never change; `replace()` gives a changed copy. `None` switches a sampler off. The defaults

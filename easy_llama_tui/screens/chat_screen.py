@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -78,19 +77,21 @@ class ChatScreen(StyledOnce):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (8, "-low"), (12, "-short"), (20, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#prompt"
 
-    @dataclass
     class EngineFailed(TextualMessage):
         """The model to begin with cannot be loaded."""
 
-        reason: str
-        is_fatal: bool
-        """Whether there is nothing else that could be done or read."""
+        def __init__(self, reason: str, is_fatal: bool) -> None:
+            super().__init__()
+            self.reason = reason
+            self.is_fatal = is_fatal
+            """Whether there is nothing else that could be done or read."""
 
-    @dataclass
     class ModelUsed(TextualMessage):
         """A model was loaded."""
 
-        path: Path
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self.path = path
 
     title_bar = getters.query_one(TitleBar)
     chat_log = getters.query_one(ChatLog)

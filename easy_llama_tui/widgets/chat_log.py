@@ -1,7 +1,6 @@
 """The chat: what is said in it, and the message mode, in which keys are for one message."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -30,21 +29,22 @@ class ChatLog(MessageScroll):
     # The same keys scroll, or go from message to message: `check_action` tells which.
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (*MESSAGE_KEYS, *LOG_KEYS)]
 
-    @dataclass
     class CursorMoved(Message):
         """Keys are for another message than before, or for none any more."""
 
-        message_id: str | None
+        def __init__(self, message_id: str | None) -> None:
+            super().__init__()
+            self.message_id = message_id
 
-    @dataclass
     class MessageKeyPressed(Message):
         """A key was pressed that is for one message."""
 
-        message_id: str
-        action: str
-        """What it asks for, as in `keymap.MESSAGE_KEYS`: "edit", "copy", "delete" …"""
+        def __init__(self, message_id: str, action: str) -> None:
+            super().__init__()
+            self.message_id = message_id
+            self.action = action
+            """What it asks for, as in `keymap.MESSAGE_KEYS`: "edit", "copy", "delete" …"""
 
-    @dataclass
     class MessageModeLeft(Message):
         """The person ended the message mode by a key, and the log still has the focus."""
 

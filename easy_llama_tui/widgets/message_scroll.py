@@ -7,7 +7,6 @@ The first row that is visible, `_top`, is what everything else follows from; Tex
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,14 +54,15 @@ class MessageScroll(ScrollView, can_focus=True):
 
     ALLOW_SELECT = True
 
-    @dataclass
     class Following(Message, namespace="chat_log"):
         """The log begins or ceases to follow its end, or there is something below that was not seen."""
 
-        following: bool
-        """Whether new text moves into view by itself."""
-        unseen: bool
-        """Whether something was added below what is visible."""
+        def __init__(self, following: bool, unseen: bool) -> None:
+            super().__init__()
+            self.following = following
+            """Whether new text moves into view by itself."""
+            self.unseen = unseen
+            """Whether something was added below what is visible."""
 
     def __init__(
         self,

@@ -1,7 +1,6 @@
 """Where the person writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal, Protocol
 
@@ -67,39 +66,42 @@ class PromptInput(TextArea):
     mode: reactive[Mode] = reactive[Mode]("message")
     """What is being written."""
 
-    @dataclass
     class Submitted(Message):
         """The person sent a message, which the prompt holds no more: it may be told to `give_back`."""
 
-        prompt: "PromptInput"
-        text: str
-        mode: Mode = "message"
+        def __init__(self, prompt: "PromptInput", text: str, mode: Mode = "message") -> None:
+            super().__init__()
+            self.prompt = prompt
+            self.text = text
+            self.mode = mode
 
         @property
         def control(self) -> "PromptInput":
             """The prompt that was sent from."""
             return self.prompt
 
-    @dataclass
     class ModeChanged(Message):
         """Something else is being written."""
 
-        prompt: "PromptInput"
-        mode: Mode
+        def __init__(self, prompt: "PromptInput", mode: Mode) -> None:
+            super().__init__()
+            self.prompt = prompt
+            self.mode = mode
 
         @property
         def control(self) -> "PromptInput":
             """The prompt."""
             return self.prompt
 
-    @dataclass
     class DraftChanged(Message):
         """The person paused after changing the text, or the prompt is empty again."""
 
-        prompt: "PromptInput"
-        text: str
-        attachments: tuple[Attachment, ...]
-        """The files that the text names."""
+        def __init__(self, prompt: "PromptInput", text: str, attachments: tuple[Attachment, ...]) -> None:
+            super().__init__()
+            self.prompt = prompt
+            self.text = text
+            self.attachments = attachments
+            """The files that the text names."""
 
         @property
         def control(self) -> "PromptInput":
@@ -115,11 +117,12 @@ class PromptInput(TextArea):
     class MessageModeRequested(Message):
         """The person went up from an empty prompt."""
 
-    @dataclass
     class ScrollRequested(Message):
         """The person wants to see another page of the chat."""
 
-        pages: int
+        def __init__(self, pages: int) -> None:
+            super().__init__()
+            self.pages = pages
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """The panel at the side of the chat: one of four, or none."""
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
@@ -30,12 +29,13 @@ _FOCUSED_WHEN_OPENED = frozenset({"format", "sampler"})
 class SidePanel(Vertical):
     """Shows one panel at a time. A panel is made when it is first opened, and then stays as it was left."""
 
-    @dataclass
     class Changed(Message):
         """Another panel is shown, or none."""
 
-        panel: str
-        """Its name, or "" where none is."""
+        def __init__(self, panel: str) -> None:
+            super().__init__()
+            self.panel = panel
+            """Its name, or "" where none is."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)

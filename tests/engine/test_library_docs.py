@@ -183,7 +183,7 @@ def api(model: Model) -> dict[str, set[str]]:
 
 
 IMPORTED = {
-    *("Any", "Iterable", "Iterator", "Mapping", "dataclass", "dataclasses"),
+    *("Any", "Iterable", "Iterator", "Mapping", "Record", "dataclasses"),
     *("difflib", "json", "math"),
 }
 """What `easy_llama.samplers` itself imports."""

@@ -1,5 +1,6 @@
 """Records are the frozen dataclasses that they stand for."""
 
+import inspect
 import pickle
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 
@@ -84,3 +85,10 @@ def test_what_works_with_dataclasses_works_with_records() -> None:
     assert asdict(Usual(1)) == {"x": 1, "y": 2}
     assert asdict(point) == {"x": 1, "y": 3, "tags": [], "note": "", "secret": "s"}
     assert pickle.loads(pickle.dumps(point)) == point
+
+
+def test_a_record_tells_what_it_takes() -> None:
+    taken = inspect.signature(Point).parameters
+    assert list(taken) == ["x", "y", "tags", "note", "secret"]
+    assert taken["x"].default is inspect.Parameter.empty
+    assert (taken["y"].default, taken["y"].annotation) == (2, int)
