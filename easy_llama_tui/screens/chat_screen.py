@@ -12,30 +12,27 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.message import Message as TextualMessage
 from textual.widgets import Label
 
-from easy_llama.model_file import split_file_name
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Window
 from easy_llama_tui.chats.conversation import Message
 from easy_llama_tui.drafts.attachments import expansion
 from easy_llama_tui.drafts.prompt_history import PromptHistory
 from easy_llama_tui.preferences.keymap import APP_KEYS, CHAT_KEYS
-from easy_llama_tui.replies.engine import OWN_FORMAT, ChatEngine, LoadOptions
+from easy_llama_tui.replies.engine import ChatEngine, LoadOptions
 from easy_llama_tui.replies.turns import Turns
-from easy_llama_tui.replies.wording import ChatState, activity, ending
+from easy_llama_tui.replies.wording import ChatState
+from easy_llama_tui.screens.chat_view import ChatView
 from easy_llama_tui.screens.draft_desk import DraftDesk
 from easy_llama_tui.screens.front_first import FrontFirstCompositor
 from easy_llama_tui.screens.reply_desk import BUSY, NO_MODEL, ReplyDesk
 from easy_llama_tui.screens.styled_once import StyledOnce
 from easy_llama_tui.settings import Settings
-from easy_llama_tui.text.display_text import printable
 from easy_llama_tui.widgets.chat_log import ChatLog
-from easy_llama_tui.widgets.message_view import ChatEntry
 from easy_llama_tui.widgets.path_completion import PathCompletion
-from easy_llama_tui.widgets.prompt_input import MODE_HINTS, MODE_MARKS, PromptInput
+from easy_llama_tui.widgets.prompt_input import MODE_MARKS, PromptInput
 from easy_llama_tui.widgets.side_panel import SidePanel
 from easy_llama_tui.widgets.status_bar import StatusBar
 from easy_llama_tui.widgets.title_bar import TitleBar
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
     from easy_llama_tui.chats.session_writer import SessionWriter
     from easy_llama_tui.replies import messages
     from easy_llama_tui.replies.engine_worker import EngineWorker
-    from easy_llama_tui.replies.inspection import Inspection
     from easy_llama_tui.screens.chat_switch import ChatSwitch
     from easy_llama_tui.screens.message_actions import MessageActions
     from easy_llama_tui.screens.panel_desk import PanelDesk
@@ -64,9 +60,6 @@ TYPING_SECONDS = 0.5
 """How long leaving waits for keys that were pressed before."""
 QUIT_SECONDS = 3.0
 """How long a first Ctrl+C waits for the second."""
-
-
-_FIRST_HINT = ". {stop} stops a reply, {help} shows all keys."
 
 
 class ChatScreen(StyledOnce):
@@ -123,8 +116,7 @@ class ChatScreen(StyledOnce):
         self.drafts = DraftDesk(self)
         self._make_engine = make_engine
         self._make_store = make_store
-        # Looked up for each piece of text that is written.
-        self._keys = settings.config.keys.by_id()
+        self.view = ChatView(self)
         self._quit_armed = 0.0
         self._left: bool | None = None
 
@@ -213,10 +205,10 @@ class ChatScreen(StyledOnce):
     async def on_mount(self) -> None:
         """Show the chat, and load the model once the screen is painted."""
         self.side_panel.styles.width = self.settings.config.appearance.panel_width
-        self.chat_log.reasoning_key = self._keys["reasoning"].shown
+        self.chat_log.reasoning_key = self.settings.config.keys.by_id()["reasoning"].shown
         self.chat_log.reasoning_folded = self.settings.config.appearance.reasoning == "folded"
         self.drafts.open_chat()
-        self.show_chat()
+        self.view.show_chat()
         # At once, and not when there is time: keys that are typed meanwhile belong to it.
         self.set_focus(self.prompt)
         self.set_interval(AUTOSAVE_SECONDS, self._autosave)
@@ -224,7 +216,7 @@ class ChatScreen(StyledOnce):
             self.notify(notice, timeout=10, markup=False)
         if self.settings.load_options is not None:
             self.turns.state = ChatState.LOADING
-            self.show_state()
+            self.view.show_state()
             self.call_after_refresh(self._load_first_model, self.settings.load_options)
         if self.settings.panel:
             await self.side_panel.show_panel(self.settings.panel, focus=False)
@@ -269,7 +261,7 @@ class ChatScreen(StyledOnce):
     def _on_mode_changed(self, message: PromptInput.ModeChanged) -> None:
         self.drafts.changed()
         self.query_one("#prompt-mark", Label).update(MODE_MARKS[message.mode])
-        self.show_placeholder()
+        self.view.show_placeholder()
 
     @on(PromptInput.CommandsRequested)
     def _on_commands_requested(self) -> None:
@@ -292,7 +284,7 @@ class ChatScreen(StyledOnce):
 
     @on(PromptInput.DraftChanged)
     def _on_draft_changed(self) -> None:
-        self.show_attached(None)
+        self.view.show_attached(None)
         self.desk.draft_changed()
 
     def why_only_read(self) -> str:
@@ -314,7 +306,7 @@ class ChatScreen(StyledOnce):
         system = self.chat.conversation.add("system", message.text)
         self.drafts.sent(system.id, message.text, "system")
         self.chat.was_saved = True  # the person wrote it, so it is to be there again
-        self.show_path()
+        self.view.show_path()
         self.chat_changed()
 
     # What the keys do
@@ -359,6 +351,19 @@ class ChatScreen(StyledOnce):
                 return
         if messages:
             self.notify("There is no alternative to this message.", markup=False)
+
+    def show_sibling(self, message: Message, step: int) -> None:
+        """Show the alternative before or after a message, also while a reply is being written."""
+        siblings = self.chat.conversation.siblings(message.id)
+        place = siblings.index(message) + step
+        if not 0 <= place < len(siblings):
+            return
+        in_message_mode = self.chat_log.cursor_id is not None
+        self.chat.conversation.show(siblings[place].id)
+        self.view.show_path()
+        if in_message_mode:
+            self.chat_log.enter_message_mode(siblings[place].id)
+        self.chat_changed()
 
     def action_new_chat(self) -> None:
         """Leave this chat, which is saved, and begin another."""
@@ -488,7 +493,7 @@ class ChatScreen(StyledOnce):
 
     @on(ChatLog.CursorMoved)
     def _on_cursor_moved(self) -> None:
-        self.show_state()
+        self.view.show_state()
 
     @on(ChatLog.MessageModeLeft)
     def _on_message_mode_left(self) -> None:
@@ -542,7 +547,7 @@ class ChatScreen(StyledOnce):
 
     def _on_load_progress(self, message: "messages.LoadProgress") -> None:
         self.turns.load_share = message.share
-        self.show_state()
+        self.view.show_state()
 
     def _on_model_ready(self, message: "messages.ModelReady") -> None:
         self.turns.loaded(message.model)
@@ -550,8 +555,8 @@ class ChatScreen(StyledOnce):
         for notice in message.model.notices:
             self.notify(notice, timeout=10, markup=False)
         self.switch.on_model_ready()
-        self.show_state()
-        self.show_title()
+        self.view.show_state()
+        self.view.show_title()
         self.desk.show_chat()
         self.desk.look()
 
@@ -559,8 +564,8 @@ class ChatScreen(StyledOnce):
         if self.turns.running is not None:
             self.replies.end_turn("error", "", (), message.reason)
         self.turns.failed()
-        self.show_state()
-        self.show_title()
+        self.view.show_state()
+        self.view.show_title()
         self.switch.on_model_failed(message.reason)
 
     def _on_load_doubted(self, message: "messages.LoadDoubted") -> None:
@@ -571,10 +576,17 @@ class ChatScreen(StyledOnce):
             self.set_window(message.window)
             self.replies.on_window(message)
 
+    def set_window(self, window: Window) -> None:
+        """Note what the model reads, and dim the rest."""
+        changed = window.outside != self.turns.window.outside
+        self.turns.window = window
+        if changed:
+            self.view.refresh_entries()
+
     def _on_prompt_read(self, message: "messages.PromptRead") -> None:
         if self.turns.is_current(message.request_id):
             self.turns.figures = message.figures
-            self.show_state()
+            self.view.show_state()
 
     def _on_candidates_seen(self, message: "messages.CandidatesSeen") -> None:
         if self.turns.is_current(message.request_id):
@@ -626,8 +638,8 @@ class ChatScreen(StyledOnce):
     def chat_changed(self) -> None:
         """Save the chat, and show what depends on its choices."""
         self.save()
-        self.show_title()
-        self.show_state()
+        self.view.show_title()
+        self.view.show_state()
         self.desk.look_soon()
 
     def save(self) -> None:
@@ -648,166 +660,3 @@ class ChatScreen(StyledOnce):
     def _autosave(self) -> None:
         if self.replies.has_unsaved_text:
             self.save()
-
-    # Showing
-
-    def show_chat(self) -> None:
-        """Show another chat."""
-        self.settings.tell_chat(self.chat.resumed_by)
-        self.show_path()
-        self.show_title()
-        self.show_state()
-        self.show_placeholder()
-        if self.chat.held_by or "saving" in self.__dict__:
-            self.saving.show()
-
-    def show_path(self, *, without: Message | None = None) -> None:
-        """Show the messages of the shown path, up to one that is about to be written."""
-        path = self.chat.conversation.path()
-        self.chat_log.set_entries([self.entry(message) for message in path if message is not without])
-
-    def show_entry(self, message: Message) -> bool:
-        """Show a message as it is now, where it is on the shown path; return whether it is."""
-        entry = self.entry(message)
-        try:
-            self.chat_log.update(entry)
-        except KeyError:
-            return False
-        return True
-
-    def show_sibling(self, message: Message, step: int) -> None:
-        """Show the alternative before or after a message, also while a reply is being written."""
-        siblings = self.chat.conversation.siblings(message.id)
-        place = siblings.index(message) + step
-        if not 0 <= place < len(siblings):
-            return
-        in_message_mode = self.chat_log.cursor_id is not None
-        self.chat.conversation.show(siblings[place].id)
-        self.show_path()
-        if in_message_mode:
-            self.chat_log.enter_message_mode(siblings[place].id)
-        self.chat_changed()
-
-    def set_window(self, window: Window) -> None:
-        """Dim what the model does not read."""
-        changed = window.outside != self.turns.window.outside
-        self.turns.window = window
-        if changed:
-            self.refresh_entries()
-
-    def refresh_entries(self) -> None:
-        """Show again what is said about messages beside their text."""
-        for shown in self.chat_log.entries:
-            entry = self.entry(self.chat.conversation.get(shown.id))
-            if entry != shown:
-                self.chat_log.update(entry)
-
-    def show_attached(self, tokens: int | None) -> None:
-        """Show the files that the draft attaches, and what it costs where that is known."""
-        notes = [attachment.note for attachment in self.prompt.attachments]
-        if notes and tokens:
-            notes.append(f"{tokens:,} tokens with the message")
-        label = self.query_one("#attached", Label)
-        label.display = bool(notes)
-        label.update(Content(printable(" · ".join(notes))))
-
-    def show_usage(self, inspection: "Inspection") -> None:
-        """Show how full the context is."""
-        self.title_bar.context_used = inspection.window.tokens or None
-
-    def show_title(self) -> None:
-        """Show what one talks to."""
-        model = self.turns.model
-        own = model.format_label if model else "chat template"
-        quantisation = split_file_name(Path(self.chat.model.path).name).quantisation or ""
-        self.title_bar.description = (
-            f"{self.chat.model.name} {quantisation}".strip() or "no model",
-            own if self.chat.format == OWN_FORMAT else self.chat.format,
-            self.chat.preset_name,
-        )
-        self.title_bar.context_length = model.context_length if model else None
-
-    def show_state(self) -> None:
-        """Show what goes on, and the keys that matter now."""
-        # Each blink would draw the whole prompt again beside the reply.
-        self.prompt.cursor_blink = self.turns.running is None
-        self.status_bar.activity = activity(
-            self.turns.state,
-            self.turns.figures,
-            model=self.chat.model.name,
-            loaded=self.turns.load_share,
-            waiting=self.turns.running is not None,
-            to_choose=self._keys["model"].said,
-        )
-        keys = self._keys
-        self.status_bar.keys = (
-            *self._keys_of_the_moment(),
-            (keys["help"].hint, "help"),
-            (keys["commands"].hint, "commands"),
-            (keys["quit"].hint, "quit"),
-        )
-        if used := self.turns.figures.context_used:
-            self.title_bar.context_used = used
-
-    def show_placeholder(self) -> None:
-        """Show in the empty prompt what it is for."""
-        hint = "" if self.chat.has_messages else MODE_HINTS["message"]
-        if hint and self.settings.is_first_run:
-            hint += _FIRST_HINT
-        hint = hint if self.prompt.mode == "message" else MODE_HINTS[self.prompt.mode]
-        self.prompt.placeholder = self.settings.config.keys.said(hint)
-
-    def _keys_of_the_moment(self) -> tuple[tuple[str, str], ...]:
-        keys = self._keys
-        if self.chat_log.cursor_id is not None:
-            wanted = ("message-edit", "message-copy", "message-reroll", "message-continue", "message-delete")
-            hints = ((keys[id_].hint, id_.removeprefix("message-")) for id_ in wanted)
-            return (*hints, (keys["stop"].hint, "back"))
-        if self.turns.running is not None:
-            return ((keys["stop"].hint, "stop"),)
-        if self.turns.state is ChatState.LOADING:
-            return ((keys["stop"].hint, "stop loading"),)
-        if self.turns.state is ChatState.NO_MODEL:
-            return ((keys["model"].hint, "model"),)
-        path = self.chat.conversation.path()
-        if not path or path[-1].role == "system":
-            return ()
-        reroll = (keys["reroll"].hint, "re-roll")
-        if len(self.chat.conversation.siblings(path[-1].id)) > 1:
-            before, after = keys["previous-alternative"].hint, keys["next-alternative"].hint
-            is_usual = (before, after) == ("Alt+←", "Alt+→")
-            return (reroll, ("Alt+←→" if is_usual else f"{before} {after}".strip(), "alternatives"))
-        return (reroll,)
-
-    def _ending(self, message: Message) -> str:
-        """Return what is said below a message on how it came to its end."""
-        return ending(
-            message,
-            self.replies.errors.get(message.id),
-            is_last=message.id == self.chat.conversation.head,
-            to_continue=self._keys["continue"].hint,
-            to_reroll=self._keys["reroll"].hint,
-            has_room=self.turns.has_room,
-        )
-
-    def entry(self, message: Message) -> ChatEntry:
-        """Return how a message is shown."""
-        conversation = self.chat.conversation
-        siblings = conversation.siblings(message.id)
-        running = self.turns.running
-        streaming = running is not None and running.reply_id == message.id
-        writer = self.chat.model.name if streaming else message.author
-        names = {"user": "You", "system": "System", "bot": writer or "Bot"}
-        note = "" if streaming else self._ending(message)
-        return ChatEntry(
-            id=message.id,
-            role=message.role,
-            name=names[message.role],
-            text=message.content,
-            note=note,
-            alternative=(siblings.index(message) + 1, len(siblings)) if len(siblings) > 1 else None,
-            streaming=streaming,
-            outside=message.id in self.turns.window.outside,
-            pinned=message.pinned,
-            begins_in_reasoning=message.id in self.replies.begun_in_reasoning,
-        )

@@ -79,16 +79,16 @@ class ChatSwitch:
             screen.tell(f"{name} is not loaded. {self._former[0].name} comes back; {{stop}} stops that too.")
         else:
             screen.tell(f"{name} is not loaded. {{model}} loads it, or another one.")
-        screen.show_state()
-        screen.show_title()
+        screen.view.show_state()
+        screen.view.show_title()
         self._go_back()
 
     def load_model(self, options: LoadOptions) -> None:
         """Load a model in place of the one that is loaded."""
         self._options = options
         self._screen.turns.load(options)
-        self._screen.show_state()
-        self._screen.show_title()
+        self._screen.view.show_state()
+        self._screen.view.show_title()
 
     def choose_model(self) -> None:
         """Let the person choose another model."""
@@ -127,7 +127,7 @@ class ChatSwitch:
         if former is not None:
             screen.chat.model, options = former
             self.load_model(options)
-            screen.refresh_entries()
+            screen.view.refresh_entries()
             screen.chat_changed()
 
     def _change_model(self, path: Path, *, is_sure: bool) -> None:
@@ -149,7 +149,7 @@ class ChatSwitch:
         self.load_model(replace(options, path=path, in_spite_of_memory=is_sure))
         if waits_for_model:
             screen.replies.ask_again()
-        screen.refresh_entries()
+        screen.view.refresh_entries()
         screen.chat_changed()
 
     # Chats
@@ -265,7 +265,7 @@ class ChatSwitch:
         try:
             if message_id not in {message.id for message in screen.chat.conversation.path()}:
                 screen.chat.conversation.show(message_id)
-                screen.show_path()
+                screen.view.show_path()
         except ConversationError:
             return
         screen.chat_log.enter_message_mode(message_id)
@@ -288,7 +288,7 @@ class ChatSwitch:
             # The model that is loaded goes on with any chat; F3 brings another.
             chat.model = before
         screen.drafts.open_chat(written_since)
-        screen.show_chat()
+        screen.view.show_chat()
         screen.prompt.focus()
         screen.desk.show_chat()
         screen.desk.look()

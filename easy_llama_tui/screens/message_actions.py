@@ -74,7 +74,7 @@ class MessageActions:
         screen = self._screen
         message = screen.chat.conversation.get(message_id)
         screen.chat.conversation.set_pinned(message_id, not message.pinned)
-        screen.refresh_entries()
+        screen.view.refresh_entries()
         screen.chat_changed()
 
     def undo_delete(self) -> None:
@@ -100,7 +100,7 @@ class MessageActions:
             screen.notify("That cannot be brought back: what it followed is gone.", markup=False)
             return
         self._before.pop()
-        screen.show_path()
+        screen.view.show_path()
         screen.chat_changed()
 
     async def _copy(self, text: str, which: str = "") -> None:
@@ -161,7 +161,7 @@ class MessageActions:
                 edited=is_reply or None,
             )
             screen.drafts.sent(message.id, result.text)
-            screen.show_path()
+            screen.view.show_path()
             screen.chat_changed()
             screen.tell("Changed in place. {message-undo} here, or /undo, brings the old text back.")
             return
@@ -170,7 +170,7 @@ class MessageActions:
             edited = replace(message, id=new.id, created=new.created, content=result.text)
             conversation.restore(replace(edited, finish="stop", edited=True))
         screen.drafts.sent(new.id, result.text)
-        screen.show_path()
+        screen.view.show_path()
         screen.chat_changed()
         screen.tell("The new text stands beside the old one: {previous-alternative} at it shows that.")
         if new.role == "user":
@@ -186,7 +186,7 @@ class MessageActions:
             return
         removed = screen.chat.conversation.remove(message_id)
         self._before.append(removed)
-        screen.show_path()
+        screen.view.show_path()
         screen.chat_changed()
         count = len(removed.messages)
         what = "1 message" if count == 1 else f"{count:,} messages"
@@ -234,7 +234,7 @@ class MessageActions:
             screen.chat.conversation.show(message_id)
         except ConversationError:
             return
-        screen.show_path()
+        screen.view.show_path()
         screen.chat_log.enter_message_mode(message_id)
         screen.chat_changed()
 
@@ -253,7 +253,7 @@ class MessageActions:
             return
         screen = self._screen
         screen.chat.conversation.end_at(message.id)
-        screen.show_path()
+        screen.view.show_path()
         screen.chat_changed()
         screen.prompt.focus()
         screen.notify("What you write now begins a branch here; the rest is kept beside it.", markup=False)

@@ -99,11 +99,11 @@ class PanelDesk:
         self.inspection = inspection
         if screen.turns.running is None and not inspection.error and self._highlighted_format is None:
             screen.set_window(inspection.window)
-            screen.show_usage(inspection)
-            screen.show_attached(inspection.draft)
+            screen.view.show_usage(inspection)
+            screen.view.show_attached(inspection.draft)
             if inspection.can_continue != screen.turns.has_room:
                 screen.turns.has_room = inspection.can_continue
-                screen.refresh_entries()
+                screen.view.refresh_entries()
         if format_panel := self._side.format_panel:
             format_panel.show_inspection(inspection)
         if context_panel := self._side.context_panel:

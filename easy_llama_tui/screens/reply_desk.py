@@ -75,8 +75,8 @@ class ReplyDesk:
         reply = screen.chat.ask(expand(text, screen.settings.folder), opening=self._opening)
         screen.drafts.sent(screen.chat.conversation.path()[-2].id, text)
         if last is not None:
-            screen.chat_log.update(screen.entry(last))  # it is not the last any more
-        screen.chat_log.append(screen.entry(screen.chat.conversation.path()[-2]))
+            screen.chat_log.update(screen.view.entry(last))  # it is not the last any more
+        screen.chat_log.append(screen.view.entry(screen.chat.conversation.path()[-2]))
         self._begin(reply, asked=text)
 
     def answer(self) -> None:
@@ -96,7 +96,7 @@ class ReplyDesk:
             reply = conversation.add_alternative(message.id, self._opening)
         else:
             reply = conversation.add("bot", self._opening, parent=message.id)
-        screen.show_path(without=reply)
+        screen.view.show_path(without=reply)
         self._begin(reply)
 
     def repeat(self, message: Message) -> None:
@@ -108,13 +108,13 @@ class ReplyDesk:
         fork = Fork(given, making.start, making.recipe.format) if given else None
         opening = "" if fork is not None else message.content[: making.start]
         reply = self._screen.chat.conversation.add_alternative(message.id, opening)
-        self._screen.show_path(without=reply)
+        self._screen.view.show_path(without=reply)
         self._begin(reply, again=making, fork=fork)
 
     def fork(self, message: Message, fork: Fork) -> None:
         """Write another reply beside this one, which parts from it at a token."""
         reply = self._screen.chat.conversation.add_alternative(message.id, "")
-        self._screen.show_path(without=reply)
+        self._screen.view.show_path(without=reply)
         self._begin(reply, fork=fork)
 
     def continue_reply(self, message: Message) -> None:
@@ -129,7 +129,7 @@ class ReplyDesk:
         if conversation.children(message.id):
             copy = conversation.add_alternative(message.id)
             message = conversation.restore(replace(message, id=copy.id, created=copy.created, finish=None))
-        screen.show_path(without=message)
+        screen.view.show_path(without=message)
         self._begin(message, opening=Turn("bot", message.content, message.ids))
 
     def _begin(
@@ -158,14 +158,14 @@ class ReplyDesk:
             fork=fork,
         )
         reply = screen.chat.conversation.update(reply.id, content=reply.content)
-        screen.chat_log.append(screen.entry(reply))
+        screen.chat_log.append(screen.view.entry(reply))
         screen.chat_log.scroll_to_end_now()
         if screen.chat_log.cursor_id is not None:
             screen.chat_log.enter_message_mode(reply.id)
         if self._turns.state is ChatState.LOADING:
             screen.save()  # else once it is known to fit, which is in a moment: see on_window
-        screen.show_state()
-        screen.show_placeholder()
+        screen.view.show_state()
+        screen.view.show_placeholder()
 
     def end_turn(
         self, finish: Finish, text: str, ids: tuple[int, ...], error: str, ended: ReplyEnded | None = None
@@ -180,7 +180,7 @@ class ReplyDesk:
         )
         if error:
             self.errors[reply.id] = error
-        if not screen.show_entry(reply) and ended is not None:
+        if not screen.view.show_entry(reply) and ended is not None:
             screen.notify("The reply in the other branch has ended.", markup=False)
         screen.save()
         self._go_on()
@@ -205,7 +205,7 @@ class ReplyDesk:
             if running.asked is not None and question is not None:
                 conversation.remove(question)
                 screen.prompt.give_back(running.asked)
-        screen.show_path()
+        screen.view.show_path()
         screen.notify(reason, severity="warning", timeout=10, markup=False)
         screen.save()
         self._go_on()
@@ -213,7 +213,7 @@ class ReplyDesk:
     def _go_on(self) -> None:
         """Do what was to be done after the turn."""
         screen = self._screen
-        screen.show_state()
+        screen.view.show_state()
         step = self._turns.take_afterwards()
         if step is not None:
             step()
@@ -246,7 +246,7 @@ class ReplyDesk:
             # Nothing has begun that could be waited for.
             self.end_turn("interrupted", "", (), "")
         else:
-            self._screen.show_state()
+            self._screen.view.show_state()
 
     def ask_again(self) -> None:
         """Have the reply that waits for a model written by the next one that is loaded."""
@@ -285,7 +285,7 @@ class ReplyDesk:
         self._screen.save()
         if message.opens_reasoning:
             self.begun_in_reasoning.add(reply.id)
-            self._screen.show_entry(reply)
+            self._screen.view.show_entry(reply)
 
     def on_text(self, message: ReplyText) -> None:
         """Add what was written."""
@@ -297,10 +297,10 @@ class ReplyDesk:
         if turns.state is ChatState.READING:
             turns.state = ChatState.GENERATING
             self._figures_due = 0.0
-        screen.show_entry(reply)
+        screen.view.show_entry(reply)
         if (now := monotonic()) >= self._figures_due:
             self._figures_due = now + FIGURES_SECONDS
-            screen.show_state()
+            screen.view.show_state()
 
     def on_ended(self, message: ReplyEnded) -> None:
         """End the turn."""

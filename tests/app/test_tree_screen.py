@@ -83,7 +83,7 @@ async def test_a_place_in_the_middle_shows_all_that_was_shown_below_it(run_app: 
     async with run_app(chat=forked_chat()) as running:
         await running.until_state(ChatState.IDLE)
         running.screen.chat.conversation.show("m2")
-        running.screen.show_path()
+        running.screen.view.show_path()
         await open_tree(running)
         await running.pilot.press("home", "down", "down")
         assert "‹2/2›" in pointed(running)
