@@ -24,7 +24,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, parse, spread
+from report import (
+    NO_TARGET,
+    SPREAD_WIDTH,
+    Row,
+    UnequalWorkError,
+    add_model,
+    conditions,
+    line,
+    most_row,
+    parse,
+    spread,
+)
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import Finished, LeftOut, Token
@@ -194,30 +205,70 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
+def measure_all(
+    path: Path, length: int, rounds: int
+) -> tuple[dict[str, list[tuple[float, float]]], list[float], list[float], str]:
+    """Return the pairs of each situation, re-rolls in single tokens, divergences, and the conditions."""
+    divergences: list[float] = []
+    singles: list[float] = []
+    model = Model(str(path), context_length=length + ROOM)
+    model.engine.shelf.budget = 1 << 30
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        situations = {
+            "after an overflow": overflow(model, length, divergences),
+            "reopened": reopened(model, length, ChatStates(Path(folder), 1 << 32)),
+            "another branch": branch(model, length),
+            "re-roll": reroll(model, length, singles),
+        }
+        for name, once in situations.items():
+            print(name, file=sys.stderr, flush=True)
+            measured[name] = measure(once, rounds)
+    told = conditions(model)
+    model.unload()
+    return measured, singles[1:], divergences, told
+
+
+def rows(model: Path, *, quick: bool) -> list[Row]:
+    """Return what `all.py` writes of it."""
+    length, rounds = (400, 1) if quick else (1500, 5)
+    measured, _, divergences, _ = measure_all(model, length, rounds)
+    shares = {name: [ours / theirs for ours, theirs in pairs] for name, pairs in measured.items()}
+    how = f"`memory.py`, {rounds} rounds"
+    return [
+        most_row(
+            "a turn after the context overflowed: first token, beside reading the kept prompt anew",
+            *(0.05, shares["after an overflow"], how),
+            digits=3,
+        ),
+        Row(
+            "divergence of the next token's distribution after that from a full reading, nats",
+            *(NO_TARGET, f"{statistics.median(divergences):.5f}", True, how),
+        ),
+        most_row(
+            f"reopening a chat of {length:,} tokens and sending: first token, beside reading it anew",
+            *(0.1, shares["reopened"], how),
+            digits=3,
+        ),
+        Row(
+            f"going to another branch of {length:,} tokens: first token, beside reading it anew",
+            *(NO_TARGET, spread(*zip(*measured["another branch"], strict=True)), True, how),
+        ),
+    ]
+
+
 def main() -> None:
     arguments = parse_arguments()
-    length, divergences, singles = arguments.tokens, [], []
     try:
-        model = Model(str(arguments.model), context_length=length + ROOM)
-        model.engine.shelf.budget = 1 << 30
-        measured = {}
-        with tempfile.TemporaryDirectory() as folder:
-            situations = {
-                "after an overflow": overflow(model, length, divergences),
-                "reopened": reopened(model, length, ChatStates(Path(folder), 1 << 32)),
-                "another branch": branch(model, length),
-                "re-roll": reroll(model, length, singles),
-            }
-            for name, once in situations.items():
-                print(name, file=sys.stderr, flush=True)
-                measured[name] = measure(once, arguments.rounds)
+        measured, singles, divergences, told = measure_all(
+            arguments.model, arguments.tokens, arguments.rounds
+        )
     except (EasyLlamaError, UnequalWorkError) as error:
         sys.exit(f"not measured: {error}")
     print(*table(measured), sep="\n")
-    print(f"a re-roll's first token, in single tokens: {spread(singles[1:], [1.0] * arguments.rounds)}")
+    print(f"a re-roll's first token, in single tokens: {spread(singles, [1.0] * arguments.rounds)}")
     print(f"divergence after an overflow: {statistics.median(divergences):.5f} nats")
-    print(f"prompts of about {length:,} tokens; {conditions(model)}")
-    model.unload()
+    print(f"prompts of about {arguments.tokens:,} tokens; {told}")
 
 
 if __name__ == "__main__":

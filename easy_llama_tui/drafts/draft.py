@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
+
+from easy_llama.record import Record
 
 SCHEMA: Final = 1
 
 _MODES: Final = frozenset({"message", "opening", "system"})
 
 
-@dataclass(frozen=True, slots=True)
-class SentText:
+class SentText(Record):
     """What was sent, and is not yet known to be on disk with its chat."""
 
     message_id: str
@@ -24,8 +25,7 @@ class SentText:
     """What it was written as."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Record):
     """The unsent words of one chat."""
 
     text: str = ""

@@ -2,7 +2,7 @@
 
 from textual.widgets import Static
 
-from easy_llama_tui.text.display_text import printable
+from easy_llama_tui.text.display_text import printable, without_heaps
 
 
 class StandingNotice(Static):
@@ -15,7 +15,7 @@ class StandingNotice(Static):
         max-height: 6;
         padding: 0 1;
         color: $text-error;
-        background: $error-muted;
+        background: $panel-lighten-1;
 
         &.-told {
             display: block;
@@ -34,5 +34,5 @@ class StandingNotice(Static):
 
     def say(self, *sentences: str) -> None:
         """Show these, each in lines of its own."""
-        self.update("\n".join(f"⚠ {printable(one)}" for one in sentences))
+        self.update("\n".join(f"⚠ {without_heaps(printable(one))}" for one in sentences))
         self.set_class(bool(sentences), "-told")

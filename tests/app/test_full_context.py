@@ -69,6 +69,7 @@ async def test_it_is_left_for_a_new_chat_and_for_another_one(run_app: RunApp) ->
         await until_seen(running, "ended where the context is full")
         await running.pilot.press("ctrl+n")
         assert running.shown == []
+        await running.until(lambda: len(running.store.summaries()) == 2)
         full = next(chat for chat in running.store.summaries() if chat.id != other.id)
         for chosen in (full.id, other.id):
             running.screen.switch._open_chat(chosen, None)

@@ -63,7 +63,7 @@ class TestDefaults:
         assert (config.model.context_length, config.model.n_gpu_layers, config.model.threads) == (
             *(options.context_length, options.n_gpu_layers, options.n_threads),
         )
-        assert config.model.state_cache_gb == 7
+        assert config.model.state_cache_gb == 2
         assert (config.model.offload_kqv, config.model.flash_attn) == (
             *(options.offload_kqv, options.flash_attn),
         )

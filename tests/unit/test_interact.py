@@ -580,7 +580,7 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str | None]:
 def test_both_programs_have_the_same_options() -> None:
     ours, theirs = options_of(program._parser()), options_of(build_parser())
     assert ours.pop("--prompt") and theirs.pop("--resume")
-    assert theirs.pop("--print-config") is None and theirs.pop("--bench") is None
+    assert [theirs.pop(own) for own in ("--print-config", "--bench", "--recover")] == [None] * 3
     assert ours == theirs
     given = ["x.gguf", "--threads", "2", "--n-gpu-layers", "-1", "--seed", "3", "--system", "a\udcffb"]
     for parser in (program._parser(), build_parser()):
