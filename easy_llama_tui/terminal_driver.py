@@ -76,6 +76,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_later(_LOOK_AGAIN_SECONDS, self._catch_up)
             return
         self._is_behind = False
+        _log.warning("the terminal takes pictures again")
         self._app.refresh(layout=True)
 
     def stop_application_mode(self) -> None:
