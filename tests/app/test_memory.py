@@ -91,7 +91,7 @@ async def test_a_message_that_waits_is_sent_to_the_model_that_is_loaded(
         await until_screen(running, "MemoryScreen")
         # What the engine makes of it without a model is not the answer.
         engine.reply_with("nonsense")
-        await running.until(lambda: engine.requests)
+        await running.until(lambda: engine.requests and engine._script.empty())
         engine.reply_with("answer")
         await running.pilot.press(*keys)
         await running.until(lambda: running.path[-1].finish)

@@ -95,6 +95,7 @@ class Round:
     def clear_prompt(self) -> None:
         """Take out the draft of the life before, so that what is typed stands alone."""
         if self._has_draft:
+            self.terminal.until(lambda: "ready" in self.terminal.status)  # before, Ctrl+C stops the loading
             self.terminal.keys("ctrl+c")
             self.terminal.until(lambda: not self._has_draft)
 
