@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.terminal import Terminal
+from support.waiting import PATIENCE
 
 PROGRAM = """
 import os, signal, sys, time
@@ -142,5 +144,9 @@ print("ready", flush=True)
     parent, child = terminal.pids
     os.kill(parent, signal.SIGKILL)
     assert terminal.wait() == -signal.SIGKILL
+    process = f"/proc/{child}"
+    deadline = time.monotonic() + PATIENCE
+    while Path(process).exists() and "Z" not in Path(f"{process}/stat").read_text():
+        assert time.monotonic() < deadline, "the child is still there"
+        time.sleep(0.01)
     assert left.exists()
-    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
