@@ -195,7 +195,7 @@ def table(measured: dict[int, list[Round]]) -> Iterator[str]:
 def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
     """Return what `all.py` writes of it."""
     few, many = (24, 32) if quick else (512, 1500)
-    rounds = (1, 1) if quick else (8, 5)
+    rounds = (1, 1) if quick else (5, 3)
     with Model(path, context_length=many + ROOM_FOR_PROMPT) as model:
         drawing = {"default chain": default_chain, "every sampler": every_sampler}
         paths = {"bare loop": bare, "stream": stream, **drawing}

@@ -28,6 +28,12 @@ def resident(process: int) -> float:
     return int(done.stdout) * 1024 / 1e6
 
 
+def processes_of(process: int) -> list[int]:
+    """Return a process and its children: the app runs in a child of the one that was started."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
+    return [process, *map(int, listed.stdout.split())]
+
+
 def memory_of(program: str, model: Path, n_tokens: int) -> float:
     """Run a program, and return its memory at the end."""
     if program == "app":
@@ -44,7 +50,7 @@ def memory_of_app(model: Path, n_tokens: int) -> float:
         app = App(Work(model, n_tokens, THREADS), SCENES["closed"], own_folders(Path(folder)))
         with app.terminal:
             app.write()
-            memory = resident(app.terminal.process.pid)
+            memory = sum(map(resident, processes_of(app.terminal.process.pid)))
             app.close()
     return memory
 

@@ -17,6 +17,7 @@ from report import SPREAD_WIDTH, add_model, line, machine, parse, spread
 
 SETTINGS: dict[str, dict[str, str]] = {
     "by itself": {"GOMP_SPINCOUNT": "300000"},
+    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
     "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
 }

@@ -36,10 +36,12 @@ class LikelihoodMeter:
         np.exp(shares, out=shares)
         total = float(shares.sum())
         log_total = math.log(total)
+        # Not with `np.dot`, which wakes threads of its own for it, beside those of llama.cpp.
         with np.errstate(invalid="ignore"):
-            weighed = float(np.dot(shares, logits))
+            np.multiply(shares, logits, out=shares)
+        weighed = float(shares.sum())
         if not math.isfinite(weighed):  # what cannot come has a logit of -inf, and 0 times that is no number
-            weighed = float(np.dot(shares, np.where(shares > 0.0, logits, np.float32(0.0))))
+            weighed = float(np.nansum(shares))
         is_likeliest = picked == highest
         return Likelihood(
             log_probability=float(picked) - float(highest) - log_total,
