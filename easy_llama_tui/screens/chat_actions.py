@@ -124,11 +124,12 @@ class ChatActions:
 
         def delete() -> None:
             self._deleted.append(self._store.delete(row.id))
+            # Here, and not when the list is told: it may be closed by then.
+            self._on_deleted(row.id)
 
         self._files.do(delete, lambda _: self._say_deleted(row), self._warn_and_list)
 
     def _say_deleted(self, row: ChatRow) -> None:
-        self._on_deleted(row.id)
         self._screen.show_keys()
         self._screen.list_again()
         back = keys_of(self._screen).said("{chats-undo} brings it back.")

@@ -107,7 +107,7 @@ class ChatsScreen(PickScreen[str]):
             import_as: Makes an imported transcript a chat.
             deleted: What Ctrl+Z brings back, the last first. The same list, given again, makes deletions
                 of an earlier visit undoable.
-            on_deleted: Is told the id of each chat that was deleted.
+            on_deleted: Is told the id of each chat that was deleted, from a thread.
             now: The clock (aware).
         """
         super().__init__()

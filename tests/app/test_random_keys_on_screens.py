@@ -16,6 +16,7 @@ from support.whole_app import save_chat
 from easy_llama_tui.preferences.config import Config
 from easy_llama_tui.preferences.keymap import KeyBindings
 from easy_llama_tui.replies.wording import ChatState
+from easy_llama_tui.screens.chats_screen import ChatsScreen
 
 AWAY = 4
 """After as many steps that were made elsewhere, one goes back to the screen that is looked at."""
@@ -66,7 +67,15 @@ class Place:
                 await running.pilot.press("enter")
             else:
                 await running.pilot.press(step)
+                if isinstance(running.app.screen, ChatsScreen):
+                    await listed(running)
         fuzz.pressed.append(f"to {self.name}")
+
+
+async def listed(running: Running) -> None:
+    """Wait until the chats are listed, from a thread; in a long run there may be none any more."""
+    if running.store.files():
+        await running.until(lambda: running.app.screen.chat_list.highlighted_chat)
 
 
 def screen(name: str) -> Callable[[Running], bool]:
