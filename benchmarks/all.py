@@ -22,7 +22,7 @@ from pathlib import Path
 
 from report import Row, UnequalWorkError, add_model, machine, markdown, parse
 
-BENCHMARKS = ("decode", "app", "latency", "turns", "memory", "imports", "footprint")
+BENCHMARKS = ("decode", "lookup", "app", "latency", "turns", "memory", "imports", "footprint")
 """Those with a function `rows(model, quick=...)`, in their order; what is not there is left out."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

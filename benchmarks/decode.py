@@ -4,6 +4,7 @@ All three run in turn in one process, on one model and in one context, which is 
 memory, threads, context length and attention are the same by construction, and there is no second context
 that could disturb. The bare loop is llama.cpp's decode, sample and token-to-piece, and nothing else. All
 take the likeliest token, of one prompt, and have to write the very same tokens, or nothing is reported.
+Nothing is guessed from the prompt (`lookup.py` measures that): each token is computed by itself.
 
 A round runs each of them once, in an order that rotates from round to round; the first round warms up and
 does not count. Rates are taken from the first text to the end of the stream, and over the whole call with
@@ -196,7 +197,7 @@ def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
     """Return what `all.py` writes of it."""
     few, many = (24, 32) if quick else (512, 1500)
     rounds = (1, 1) if quick else (5, 3)
-    with Model(path, context_length=many + ROOM_FOR_PROMPT) as model:
+    with Model(path, context_length=many + ROOM_FOR_PROMPT, prompt_lookup=False) as model:
         drawing = {"default chain": default_chain, "every sampler": every_sampler}
         paths = {"bare loop": bare, "stream": stream, **drawing}
         short = measure(model, few, rounds[0], paths, others=tuple(drawing))
@@ -242,7 +243,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     try:
-        model = Model(str(arguments.model), context_length=max(arguments.tokens) + ROOM_FOR_PROMPT)
+        length = max(arguments.tokens) + ROOM_FOR_PROMPT
+        model = Model(str(arguments.model), context_length=length, prompt_lookup=False)
         measured = {
             n_tokens: measure(model, n_tokens, arguments.rounds or (9 if n_tokens < 1000 else 6))
             for n_tokens in arguments.tokens

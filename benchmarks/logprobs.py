@@ -141,7 +141,8 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         length = arguments.tokens + ROOM_FOR_PROMPT
-        model = Model(str(arguments.model), context_length=length, n_threads=arguments.threads)
+        n_threads = arguments.threads
+        model = Model(str(arguments.model), context_length=length, n_threads=n_threads, prompt_lookup=False)
         measured = measure(model, arguments.tokens, arguments.rounds)
     except (EasyLlamaError, UnequalWorkError) as error:
         sys.exit(f"not measured: {error}")

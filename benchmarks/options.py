@@ -145,7 +145,10 @@ def main() -> None:
     length = arguments.prompt + arguments.tokens
     names = [next(iter(SETS)), *(name for name in arguments.sets if name != next(iter(SETS)))]
     try:
-        models = {name: Model(arguments.model, length, n_threads=n_threads, **SETS[name]) for name in names}
+        models = {
+            name: Model(arguments.model, length, n_threads=n_threads, prompt_lookup=False, **SETS[name])
+            for name in names
+        }
         with Model(arguments.model, length, n_threads=n_threads, **EXACT) as exact:
             prompt = exact.tokenize(TEXT * (arguments.prompt // 40 + 1))[: arguments.prompt]
             wanted = distributions(exact, prompt)

@@ -112,7 +112,7 @@ def run_app(
 
     local_engine.LocalEngine = TimedEngine  # type: ignore[misc]
     remembered.update(locations.state_file(), panel=panel, hint_seen=True)
-    arguments = [model, "--context-length", str(CONTEXT_PER_TOKEN * n_tokens)]
+    arguments = [model, "--context-length", str(CONTEXT_PER_TOKEN * n_tokens), "--prompt-lookup", "off"]
     if n_threads:
         arguments += ["--threads", str(n_threads)]
     if n_messages:
@@ -156,7 +156,8 @@ def run_plain(descriptor: int, path: str, n_tokens: int, n_threads: int) -> int:
 
     from easy_llama.model import Model
 
-    model = Model(path, context_length=CONTEXT_PER_TOKEN * n_tokens, n_threads=n_threads or None)
+    length = CONTEXT_PER_TOKEN * n_tokens
+    model = Model(path, context_length=length, n_threads=n_threads or None, prompt_lookup=False)
     sampler = sampler_of(n_tokens, _end_tokens(model.tokenizer))
     tell(descriptor, loaded=True, conditions=conditions(model))
     for request in map(json.loads, sys.stdin):

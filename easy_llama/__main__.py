@@ -14,6 +14,7 @@ from easy_llama import formats, samplers
 from easy_llama.arguments import OneLineParser, add_options, one_line, typed_text
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.errors import EasyLlamaError
+from easy_llama.prompt_lookup import LOOKUP_CHOICES
 
 if TYPE_CHECKING:
     from easy_llama.model import Model
@@ -84,6 +85,7 @@ def _load(arguments: argparse.Namespace) -> "Model":
             n_batch=arguments.n_batch,
             cache_type_k=arguments.cache_type_k or DEFAULT_CACHE_TYPE,
             cache_type_v=arguments.cache_type_v or DEFAULT_CACHE_TYPE,
+            prompt_lookup=LOOKUP_CHOICES[arguments.prompt_lookup or "auto"],
         )
     for warning in caught:
         _tell(warning.message)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from easy_llama import __version__
 from easy_llama.cache_types import CACHE_TYPES, DEFAULT_CACHE_TYPE
+from easy_llama.prompt_lookup import LOOKUP_CHOICES
 
 __all__ = ["OneLineParser", "add_options", "at_least", "one_line", "typed_text"]
 
@@ -66,6 +67,14 @@ def add_options(
             help=f"what the {what} of the KV cache are kept in: {', '.join(CACHE_TYPES)} "
             f"(default: {DEFAULT_CACHE_TYPE}{needs})",
         )
+    loading.add_argument(
+        "--prompt-lookup",
+        metavar="WHEN",
+        type=str.lower,
+        choices=LOOKUP_CHOICES,
+        help="guess from the text so far what comes next, to compute several tokens at once: "
+        f"{', '.join(LOOKUP_CHOICES)} (default: auto, where that was measured to gain)",
+    )
     chat = parser.add_argument_group("the chat")
     chat.add_argument(
         "--format", metavar="NAME", help="prompt format (default: template, the model's own chat template)"

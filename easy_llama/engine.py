@@ -9,7 +9,7 @@ import ctypes
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 
 import llama_cpp
@@ -41,6 +41,7 @@ from easy_llama.sampler_chain import draw_seed
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama.scoring import Scorer
+from easy_llama.speculation import MOST_GUESSED, Guesser, Speculation
 from easy_llama.token_choice import TokenChooser
 from easy_llama.tokenizer import Tokenizer
 
@@ -125,6 +126,10 @@ class Engine:
         # A batch of one token that is used again and again: only its number changes.
         self._token = (lib.llama_token * 1)()
         self._one = lib.llama_batch_get_one(self._token, 1)
+        # And one with what is guessed to follow it, all of whose logits are wanted.
+        self._tokens = (lib.llama_token * (1 + MOST_GUESSED))()
+        self._all = (ctypes.c_int8 * (1 + MOST_GUESSED))(*[True] * (1 + MOST_GUESSED))
+        self._new_guesser: Callable[[Sequence[int]], Guesser] | None = None
 
     @property
     def cached_tokens(self) -> tuple[int, ...]:
@@ -159,6 +164,16 @@ class Engine:
             chooser = self._chooser(request.sampler, request.prompt, live, request.reply_start)
             with closing(chooser):
                 yield from self._generate(request, cancel, chooser, watched=live is not None)
+
+    def guess_with(self, new_guesser: Callable[[Sequence[int]], Guesser] | None) -> None:
+        """Guess tokens of later replies, to compute several at once; see `easy_llama.speculation`.
+
+        It has no effect on a model whose cache cannot be cut, as guesses that are wrong are cut off.
+
+        Args:
+            new_guesser: is given the prompt of each; None guesses nothing.
+        """
+        self._new_guesser = new_guesser if self._cache.cuts_anywhere else None
 
     @property
     def shelf(self) -> StateShelf:
@@ -350,6 +365,8 @@ class Engine:
         logits: npt.NDArray[np.float32] | None = None
         given = iter(request.reply_start)
         prompt = request.prompt + request.reply_start
+        ahead = self._new_guesser and Speculation(self._new_guesser(prompt))
+        n_ahead = 0  # tokens that are computed and not drawn yet
         try:
             for progress in self._read(prompt, cancel, left_out=request.left_out):
                 reused, slid = progress.reused, progress.slid
@@ -384,11 +401,30 @@ class Engine:
                 if generated >= limit:
                     reason = "length"
                     break
-                if is_drawn and not self._decode_one(token, cancel):
+                if not is_drawn:
+                    continue
+                if ahead and ahead.confirms(token):
+                    self._cache.ids.append(token)
+                    chooser.row += 1
+                    n_ahead -= 1
+                    if cancel.is_set:
+                        break
+                    continue
+                if n_ahead:
+                    self._cache.cut(len(self._cache.ids))
+                    n_ahead = 0
+                most = min(limit - generated, self._n_batch) - 1
+                guessed = ahead.guess(most) if ahead else ()
+                if not self._decode_next(token, guessed, cancel):
                     reason = "length"
                     break
+                chooser.row = 0
+                n_ahead = len(guessed)
         except _Interrupted:
             pass
+        finally:
+            if n_ahead and not self._is_closed:
+                self._cache.cut(len(self._cache.ids))
         ended = time.perf_counter()
         yield Finished(
             reason=reason,
@@ -401,6 +437,7 @@ class Engine:
             prompt_seconds=(first or ended) - started,
             generation_seconds=ended - (first or ended),
             slid_tokens=slid,
+            guessed_tokens=ahead.right_tokens if ahead else 0,
         )
 
     def _chooser(
@@ -510,12 +547,22 @@ class Engine:
         rows = lib.llama_get_logits(self._context)
         return np.ctypeslib.as_array(rows, shape=(count, self._tokenizer.n_vocab))
 
-    def _decode_one(self, token: int, cancel: CancelFlag) -> bool:
-        self._token[0] = token
-        return self._decode(self._one, (token,), cancel)
+    def _decode_next(self, token: int, guessed: tuple[int, ...], cancel: CancelFlag) -> bool:
+        """Decode a token, and what is guessed to follow it; return whether there was room for it.
+
+        The guesses do not count as held, before they are confirmed.
+        """
+        if not guessed:
+            self._token[0] = token
+            return self._decode(self._one, (token,), cancel)
+        count = 1 + len(guessed)
+        self._tokens[:count] = (token, *guessed)
+        batch = lib.llama_batch_get_one(self._tokens, count)
+        batch.logits = self._all
+        return self._decode(batch, (token,), cancel)
 
     def _decode(self, batch: lib.llama_batch, tokens: Sequence[int], cancel: CancelFlag) -> bool:
-        """Decode a batch; return whether there was room for it."""
+        """Decode a batch, which begins with `tokens`; return whether there was room for it."""
         if cancel.is_set:
             raise _Interrupted
         code = lib.llama_decode(self._context, batch)

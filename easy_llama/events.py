@@ -207,5 +207,8 @@ class Finished:
     slid_tokens: int = 0
     """How many of `reused_tokens` were slid; see `PromptProgress.slid`."""
 
+    guessed_tokens: int = 0
+    """How many of `generated_tokens` had been guessed, and were computed together with others."""
+
 
 Event = PromptProgress | Candidates | Token | Finished

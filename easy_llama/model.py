@@ -36,6 +36,7 @@ from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
 from easy_llama.prompt import Piece, encode_prompt
+from easy_llama.prompt_lookup import PromptLookup
 from easy_llama.samplers import DefaultSampling, SamplerSettings, SimpleSampling
 from easy_llama.scores import Score, ScoreRequest
 from easy_llama.tokenizer import Tokenizer
@@ -71,6 +72,7 @@ class _Options:
     n_batch: int | None
     cache_type_k: str
     cache_type_v: str
+    prompt_lookup: bool | None
 
 
 class Model:
@@ -91,6 +93,9 @@ class Model:
         n_batch: at most how many tokens of a prompt are computed at once; `None` is 512.
         cache_type_k: what the keys of the KV cache are kept in: "f16", or one of `cache_types.CACHE_TYPES`.
         cache_type_v: the same of its values; quantised ones need `flash_attn`.
+        prompt_lookup: guess tokens from the text so far and compute several at once, so that replies that
+            repeat some of it come faster; see `easy_llama.speculation`. `None` does so where it was
+            measured to gain: not on a GPU, nor for a model of experts.
         on_progress: is told how far loading is, 0 to 1, and returns whether to go on. Loading ends too where
             it raises something, which is then raised here.
 
@@ -113,6 +118,7 @@ class Model:
         n_batch: int | None = None,
         cache_type_k: str = DEFAULT_CACHE_TYPE,
         cache_type_v: str = DEFAULT_CACHE_TYPE,
+        prompt_lookup: bool | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.filename = str(Path(model_path).expanduser())
@@ -126,6 +132,7 @@ class Model:
             n_batch=n_batch,
             cache_type_k=cache_type_k,
             cache_type_v=cache_type_v,
+            prompt_lookup=prompt_lookup,
         )
         self._on_progress = on_progress
         self._llama: llama_cpp.Llama | None = None
@@ -175,6 +182,8 @@ class Model:
         self._tokenizer = Tokenizer(self._llama)
         self._engine = Engine(self._llama, self._tokenizer)
         self._describe(metadata, plan)
+        if self.prompt_lookup:
+            self._engine.guess_with(PromptLookup)
 
     def _describe(self, metadata: Mapping[str, Any], plan: LoadPlan) -> None:
         """Set the attributes to what was really loaded."""
@@ -183,6 +192,8 @@ class Model:
         self.verbose = self._options.verbose
         self.n_gpu_layers = self._options.n_gpu_layers if supports_gpu_offload() else 0
         self.flash_attn = llama.context_params.flash_attn_type == lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        wish = self._options.prompt_lookup
+        self.prompt_lookup = _gains_by_lookup(metadata, self.n_gpu_layers) if wish is None else wish
         self.context_length = self._engine.context_length
         self.n_ctx = self.context_length
         self.n_ctx_train = int(lib.llama_model_n_ctx_train(llama.model))
@@ -211,8 +222,8 @@ class Model:
 
         Args:
             changes: arguments of the constructor: `context_length`, `n_gpu_layers`, `offload_kqv`,
-                `flash_attn`, `verbose`, `n_threads`, `n_batch`, `cache_type_k`, `cache_type_v`. The others
-                stay.
+                `flash_attn`, `verbose`, `n_threads`, `n_batch`, `cache_type_k`, `cache_type_v`,
+                `prompt_lookup`. The others stay.
 
         Raises:
             ModelLoadError: it cannot be loaded so; the model is then unloaded, and `load` brings it back
@@ -520,6 +531,15 @@ def _scaling_warning(path: Path, plan: LoadPlan) -> str:
         f"{plan.context_length:,}, {plan.context_scale:.3g} times that, its replies get worse. "
         f"A context_length below {_NOTABLE_SCALE:g} times the native one loses little."
     )
+
+
+def _gains_by_lookup(metadata: Mapping[str, object], n_gpu_layers: int) -> bool:
+    """Return whether it was measured for such a model that several tokens take little longer than one.
+
+    Where each token chooses experts of its own, more of the weights are read for several.
+    """
+    n_experts = metadata.get(f"{metadata.get('general.architecture')}.expert_count", 0)
+    return n_gpu_layers == 0 and not n_experts
 
 
 def _token_or_none(token: int) -> int | None:

@@ -34,7 +34,7 @@ class TokenChooser:
     Args:
         settings: how tokens are chosen.
         tokenizer: the model's vocabulary.
-        context: llama.cpp's context, whose last logits are drawn from.
+        context: llama.cpp's context, whose logits are drawn from.
         context_length: how many tokens it holds.
         seed: the start of the random numbers.
         prompt: what was said before.
@@ -63,6 +63,8 @@ class TokenChooser:
         self._context_length = context_length
         self.seed = seed
         """What the first draw was made with."""
+        self.row = -1
+        """Which of the rows of logits that the context computed last comes next; -1 is the last one."""
         self._prompt = prompt
         self._live = live or LiveSettings()
         self._followed: SamplerSettings | None = None
@@ -87,7 +89,7 @@ class TokenChooser:
         self._watching.close()
 
     def draw(self, logits: Logits | None = None) -> int:
-        """Draw the next token, from the context's last logits or from others.
+        """Draw the next token, from the context's logits or from others.
 
         Raises:
             GenerationError: no token is possible.
@@ -95,7 +97,7 @@ class TokenChooser:
         if self._live.sampler is not self._followed:
             self._follow(self._live.sampler)
         if logits is None and not self._settings.has_grammar:
-            token = int(lib.llama_sampler_sample(self._chain, self._context, -1))
+            token = int(lib.llama_sampler_sample(self._chain, self._context, self.row))
         else:
             token = self._draw_from(self._last_logits() if logits is None else logits)
         self._said.append(token)
@@ -108,7 +110,7 @@ class TokenChooser:
 
         Args:
             token: its id.
-            logits: those that it was drawn from; None is the context's last.
+            logits: those that it was drawn from; None is the context's.
         """
         if not self._live.likelihoods:
             return None
@@ -120,7 +122,7 @@ class TokenChooser:
         """Return what could come next where that is wanted now.
 
         Args:
-            logits: those to look at; None is the context's last.
+            logits: those to look at; None is the context's.
         """
         if not self._live.candidates:
             self._stop_watching()
@@ -176,8 +178,8 @@ class TokenChooser:
         return stack.enter_context(chain)
 
     def _last_logits(self) -> Logits:
-        """Return llama.cpp's own logits of the token decoded last: valid until the next is decoded."""
-        row = lib.llama_get_logits_ith(self._context, -1)
+        """Return llama.cpp's own logits of the token that comes next: valid until more is decoded."""
+        row = lib.llama_get_logits_ith(self._context, self.row)
         return np.ctypeslib.as_array(row, shape=(self._tokenizer.n_vocab,))
 
     def _draw_from(self, logits: Logits) -> int:

@@ -161,6 +161,8 @@ def _bench(options: LoadOptions) -> None:
         n_batch=options.n_batch,
         cache_type_k=options.cache_type_k,
         cache_type_v=options.cache_type_v,
+        # The bare loop computes each token by itself, and the text that is measured repeats itself.
+        prompt_lookup=False,
     )
     begun = time.monotonic()
 

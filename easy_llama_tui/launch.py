@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from easy_llama import samplers
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem
 from easy_llama.model_file import read_summary
+from easy_llama.prompt_lookup import LOOKUP_CHOICES
 from easy_llama.record import Record
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui import locations
@@ -138,6 +139,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
             n_batch=wished.n_batch,
             cache_type_k=wished.cache_type_k,
             cache_type_v=cache_type_v,
+            prompt_lookup=LOOKUP_CHOICES[wished.prompt_lookup],
         )
         if path
         else None,

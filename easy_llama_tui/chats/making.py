@@ -39,6 +39,8 @@ class Recipe:
     """What the keys of the KV cache were kept in."""
     cache_type_v: str = DEFAULT_CACHE_TYPE
     """What its values were kept in."""
+    prompt_lookup: bool = False
+    """Whether tokens were guessed from the text so far, and computed several at once."""
 
     def __post_init__(self) -> None:
         if self.sampler.seed is not None:

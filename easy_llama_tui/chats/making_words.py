@@ -82,6 +82,7 @@ def _facts(making: Making) -> list[tuple[str, str]]:
         ("layers on the GPU", _layers(recipe.gpu_layers)),
         ("Flash Attention", "on" if recipe.flash_attn else "off"),
         ("KV cache", f"keys in {recipe.cache_type_k}, values in {recipe.cache_type_v}"),
+        ("prompt lookup", "on" if recipe.prompt_lookup else "off"),
         ("read at once", UNKNOWN if recipe.batch is None else f"{recipe.batch:,} tokens"),
         ("sampler preset", recipe.preset),
     ]
@@ -161,6 +162,7 @@ def _differences(then: Recipe, now: Recipe | None) -> list[str]:
         ("layers on the GPU", then.gpu_layers, now.gpu_layers),
         ("Flash Attention", then.flash_attn, now.flash_attn),
         ("KV cache", _cache_types(then), _cache_types(now)),
+        ("prompt lookup", then.prompt_lookup, now.prompt_lookup),
         ("tokens read at once", then.batch, now.batch),
         ("context length", then.context_length, now.context_length),
     )

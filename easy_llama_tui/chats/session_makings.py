@@ -68,6 +68,8 @@ def _recipe_block(recipe: Recipe) -> str:
             values[name] = number
     if recipe.flash_attn:
         values["flash_attn"] = True
+    if recipe.prompt_lookup:
+        values["prompt_lookup"] = True
     for name in ("cache_type_k", "cache_type_v"):
         if (cache_type := getattr(recipe, name)) != DEFAULT_CACHE_TYPE:
             values[name] = cache_type
@@ -153,6 +155,7 @@ def _read_recipe(table: Table) -> Recipe:
         batch=table.optional_number("batch"),
         cache_type_k=table.optional_text("cache_type_k") or DEFAULT_CACHE_TYPE,
         cache_type_v=table.optional_text("cache_type_v") or DEFAULT_CACHE_TYPE,
+        prompt_lookup=table.flag("prompt_lookup", default=False),
     )
 
 

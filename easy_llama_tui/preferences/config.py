@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from easy_llama.cache_types import CACHE_TYPES, DEFAULT_CACHE_TYPE
+from easy_llama.prompt_lookup import LOOKUP_CHOICES
 from easy_llama.record import Record
 from easy_llama_tui.preferences.config_values import (
     Choice,
@@ -90,6 +91,13 @@ class ModelConfig(Record):
         Choice(CACHE_TYPES),
         "What its values are kept in; all but f32 and f16 need flash_attn.",
         "cache_type_v",
+    )
+    prompt_lookup: str = _setting(
+        "auto",
+        Choice(tuple(LOOKUP_CHOICES)),
+        "Whether tokens are guessed from the text so far, to compute several at once: replies that repeat "
+        "some of it come faster. Automatic: on the processor, where the model is none of experts.",
+        "prompt_lookup",
     )
     state_cache_gb: int = _setting(
         2,

@@ -38,6 +38,7 @@ class LoadOptions(Record):
     n_batch: int | None = None
     cache_type_k: str = DEFAULT_CACHE_TYPE
     cache_type_v: str = DEFAULT_CACHE_TYPE
+    prompt_lookup: bool | None = None
     in_spite_of_memory: bool = False
     """Load it also where it may not fit the memory."""
 
@@ -78,6 +79,9 @@ class LoadedModel(Record):
 
     cache_type_v: str = DEFAULT_CACHE_TYPE
     """What its values are kept in."""
+
+    prompt_lookup: bool = False
+    """Whether tokens are guessed from the text so far, and computed several at once."""
 
 
 class RenderedPrompt(Record):

@@ -106,6 +106,7 @@ class LocalEngine:
                 n_batch=options.n_batch,
                 cache_type_k=options.cache_type_k,
                 cache_type_v=options.cache_type_v,
+                prompt_lookup=options.prompt_lookup,
                 on_progress=on_progress,
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
@@ -137,6 +138,7 @@ class LocalEngine:
             n_batch=int(model.llama.n_batch),
             cache_type_k=options.cache_type_k,
             cache_type_v=options.cache_type_v,
+            prompt_lookup=model.prompt_lookup,
         )
 
     def render(

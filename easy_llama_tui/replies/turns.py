@@ -262,4 +262,5 @@ def _with_loading(recipe: Recipe, model: LoadedModel) -> Recipe:
         batch=model.n_batch,
         cache_type_k=model.cache_type_k,
         cache_type_v=model.cache_type_v,
+        prompt_lookup=model.prompt_lookup,
     )

@@ -245,6 +245,7 @@ async def test_any_window_is_enough(run_app: RunApp, size: tuple[int, int]) -> N
         (REPLY, replace(RECIPE, threads=4), "in another way now (threads)"),
         (REPLY, replace(RECIPE, gpu_layers=-1, flash_attn=True), "(layers on the GPU, Flash Attention)"),
         (REPLY, replace(RECIPE, cache_type_k="q8_0"), "(KV cache)"),
+        (REPLY, replace(RECIPE, prompt_lookup=True), "(prompt lookup)"),
         (replace(REPLY, edited=True), RECIPE, "changed by you"),
         (replace(REPLY, made=(MAKING, MAKING)), RECIPE, "several goes"),
         (replace(REPLY, made=(replace(MAKING, seed=None),)), RECIPE, "seed is not known"),

@@ -87,6 +87,12 @@ class TestLoading:
         assert (loaded.cache_type_k, loaded.cache_type_v, loaded.n_batch) == ("q8_0", "q4_0", 64)
         engine.close()
 
+    def test_whether_tokens_are_guessed_is_told(self, model_path: Path) -> None:
+        for wish in (None, False):
+            engine, loaded = load(model_path, context_length=512, prompt_lookup=wish)
+            assert loaded.prompt_lookup is (wish is None)
+            engine.close()
+
     def test_what_a_quarter_of_the_free_memory_holds_is_loaded_and_said(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -38,6 +38,10 @@ class Reference:
         rows = [lib.llama_get_logits_ith(self.context, place) for place in range(len(tokens))]
         return np.array([np.ctypeslib.as_array(row, (self._n_vocab,)) for row in rows], dtype=np.float64)
 
+    def go_to(self, length: int) -> None:
+        """Go on behind so many tokens, where the cells of later ones were removed."""
+        self._length = length
+
     def decode_each(self, tokens: Sequence[int]) -> npt.NDArray[np.float64]:
         """Decode tokens one at a time, as a generation does; return as `decode`."""
         return np.concatenate([self.decode([token]) for token in tokens])

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from easy_llama import formats, samplers
+from easy_llama.prompt_lookup import LOOKUP_CHOICES
 from easy_llama_tui import locations
 from easy_llama_tui.arguments import build_parser
 from easy_llama_tui.preferences.config import (
@@ -70,6 +71,7 @@ class TestDefaults:
         assert (config.model.n_batch, config.model.cache_type_k, config.model.cache_type_v) == (
             *(options.n_batch, options.cache_type_k, options.cache_type_v),
         )
+        assert LOOKUP_CHOICES[config.model.prompt_lookup] is options.prompt_lookup is None
         assert config.keys == KeyBindings()
 
     def test_each_is_a_value_that_its_setting_allows(self) -> None:
@@ -135,6 +137,7 @@ class TestValues:
             n_batch = 64
             cache_type_k = "Q8_0"
             cache_type_v = "q4_0"
+            prompt_lookup = "OFF"
             state_cache_gb = 7
             [chat]
             format = "ChatML"
@@ -160,6 +163,7 @@ class TestValues:
         assert (config.model.offload_kqv, config.model.flash_attn) == (False, True)
         assert config.model.n_batch == 64
         assert (config.model.cache_type_k, config.model.cache_type_v) == ("q8_0", "q4_0")
+        assert config.model.prompt_lookup == "off"
         assert config.model.state_cache_gb == 7
         assert (config.chat.format, config.chat.sampler) == ("ChatML", "greedydecoding")
         assert (config.chat.system, config.chat.context_policy) == ("Be terse.", "stop")

@@ -88,8 +88,10 @@ def test_the_options_reach_the_model_and_the_chat(start: Start, model_path: Path
         *("--context-length", "512", "--n-gpu-layers", "-1", "--no-offload-kqv", "--flash-attn"),
         *("--threads", "3", "--format", "chatml", "--sampler", "greedydecoding", "--system", "Be brief."),
         *("--seed", "9", "--n-batch", "64", "--cache-type-k", "Q8_0", "--cache-type-v", "q4_0"),
+        *("--prompt-lookup", "Off"),
     )
     options = options_of(launch)
+    assert options.prompt_lookup is False
     assert (options.n_batch, options.cache_type_k, options.cache_type_v) == (64, "q8_0", "q4_0")
     assert (options.path, options.context_length, options.n_gpu_layers) == (model_path, 512, -1)
     assert (options.offload_kqv, options.flash_attn, options.n_threads) == (False, True, 3)

@@ -234,6 +234,7 @@ all_recipes = st.builds(
     batch=st.none() | st.integers(1, 4096),
     cache_type_k=st.sampled_from(CACHE_TYPES),
     cache_type_v=st.sampled_from(CACHE_TYPES),
+    prompt_lookup=st.booleans(),
 )
 
 
