@@ -17,6 +17,7 @@ from textual.widget import AwaitMount
 from textual.worker import WorkType
 
 from easy_llama_tui.chats.chat import Chat
+from easy_llama_tui.garbage import collect_seldom
 from easy_llama_tui.locations import config_file
 from easy_llama_tui.preferences import remembered
 from easy_llama_tui.preferences.config import unknown_choice
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
 HANG_SECONDS = 10.0
 """How long leaving may take after a signal."""
-
-_GARBAGE = 10_000
-"""How many more objects there are when garbage is looked for."""
 
 _LONGEST_NOTICE = 2_000
 """What a notice holds at most, in characters: it must not cover more than the screen."""
@@ -178,11 +176,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
         asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
-            gc.freeze()
-            # Almost all that a reply leaves behind is freed at once. To look for the rest after every 700
-            # objects, as Python does, was a tenth of what it costs to show a reply as it is written.
-            gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
-            gc.enable()
+            collect_seldom()
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())
 

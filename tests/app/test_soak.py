@@ -64,6 +64,7 @@ async def soak(
     frames = Frames()
     frames.watch(monkeypatch)
     found: list[Held] = []
+    thresholds = gc.get_threshold()
     chance = random.Random(int(os.environ.get("FUZZ_SEED", "1")))
     chat = begin_chat()
     chat.sampler = replace(chat.sampler, max_len_tokens=8)
@@ -85,6 +86,7 @@ async def soak(
             raise
         finally:
             gc.unfreeze()
+            gc.set_threshold(*thresholds)
             monkeypatch.setattr(running.app, "action_quit", quit_app)
     return found
 
