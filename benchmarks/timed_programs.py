@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,10 @@ def run_app(
     from easy_llama_tui.replies import local_engine
     from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
 
+    frames: list[float] = []
+    if mode == "marked":
+        _time_frames(frames)
+
     class TimedEngine(local_engine.LocalEngine):
         """Measures each reply, beside the processor time of the thread that draws."""
 
@@ -88,6 +93,7 @@ def run_app(
                 tell(descriptor, n_prompt=len(prompt.ids))
             first = drawing = 0.0
             marks: list[float] = []
+            frames.clear()
             for event in super().generate(prompt, format_name, self._sampler, cancel, live, reply_start):
                 if not first and isinstance(event, Token):
                     first, drawing = time.perf_counter(), time.clock_gettime(screen)
@@ -105,6 +111,7 @@ def run_app(
                         seconds=seconds,
                         screen_seconds=time.clock_gettime(screen) - drawing,
                         marks=marks,
+                        frames=tuple(frames),
                         ended=time.perf_counter(),
                         reason=event.reason,
                     )
@@ -118,6 +125,23 @@ def run_app(
     if n_messages:
         arguments += ["--resume", str(save_chat(locations.sessions_folder(), n_messages))]
     return main(arguments)
+
+
+def _time_frames(seconds: list[float]) -> None:
+    """Have each frame that is drawn from now on add how long it took, by the clock."""
+    from textual.screen import Screen
+
+    draw = Screen._on_timer_update
+
+    @wraps(draw)
+    def timed(screen: Screen[object]) -> None:
+        has_to_draw = bool(screen._dirty_widgets or screen._layout_required or screen._repaint_required)
+        begun = time.perf_counter()
+        draw(screen)
+        if has_to_draw:
+            seconds.append(time.perf_counter() - begun)
+
+    Screen._on_timer_update = timed  # type: ignore[method-assign]
 
 
 def save_chat(folder: Path, n_messages: int) -> Path:

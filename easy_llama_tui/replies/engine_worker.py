@@ -11,8 +11,8 @@ from easy_llama.errors import EasyLlamaError
 from easy_llama.events import CancelFlag, LiveSettings
 from easy_llama.scores import ScoreRequest
 from easy_llama.template_process import unwanted_when
-from easy_llama_tui.replies.engine import ChatEngine, LoadOptions, MemoryDoubtError
-from easy_llama_tui.replies.generation import ReplyRequest, run_reply
+from easy_llama_tui.replies.engine import ChatEngine, LoadedModel, LoadOptions, MemoryDoubtError
+from easy_llama_tui.replies.generation import ReplyRequest, batch_seconds_of, run_reply
 from easy_llama_tui.replies.inspection import InspectionRequest, inspect
 from easy_llama_tui.replies.messages import Inspected, LoadDoubted, LoadProgress, ModelFailed, ModelReady
 from easy_llama_tui.replies.text_scoring import TextRequest, find_candidates, score_text
@@ -58,6 +58,7 @@ class EngineWorker:
         """Ends the loading that was begun last."""
         self._is_loading = False
         self._ending_loading = threading.Lock()
+        self._model: LoadedModel | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -100,7 +101,15 @@ class EngineWorker:
 
         def write() -> None:
             with unwanted_when(lambda: cancel.is_set):
-                run_reply(self._engine, request_id, request, cancel, live, self._post)
+                run_reply(
+                    self._engine,
+                    request_id,
+                    request,
+                    cancel,
+                    live,
+                    self._post,
+                    batch_seconds=batch_seconds_of(self._model) if self._model else None,
+                )
             self._unfinished.remove(cancel)
 
         self._jobs.put(write)
@@ -206,7 +215,7 @@ class EngineWorker:
         self._engine.keep_state(self._chat_id, _KEEPING_SECONDS)
         try:
             with unwanted_when(lambda: stop.is_set() or self._closing.is_set()):
-                model = self._engine.load(options, on_progress)
+                model = self._model = self._engine.load(options, on_progress)
         except MemoryDoubtError as error:
             end(LoadDoubted(error.doubt))
         except (EasyLlamaError, ValueError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from textual.message import Message
 
+from easy_llama.cores import usable_cores
 from easy_llama.errors import ChatTemplateError, EasyLlamaError
 from easy_llama.events import (
     CancelFlag,
@@ -21,7 +22,7 @@ from easy_llama.events import (
 from easy_llama.prompt import Turn, prompt_text
 from easy_llama.samplers import SamplerSettings
 from easy_llama_tui.chats.context_window import PathTurn, Policy, room_for_reply
-from easy_llama_tui.replies.engine import ChatEngine, RenderedPrompt
+from easy_llama_tui.replies.engine import ChatEngine, LoadedModel, RenderedPrompt
 from easy_llama_tui.replies.figures import Figures
 from easy_llama_tui.replies.inspection import fitted
 from easy_llama_tui.replies.messages import (
@@ -36,6 +37,12 @@ from easy_llama_tui.text.reasoning import prompt_opens_reasoning
 
 BATCH_SECONDS = 0.05
 """Text is sent to the screen at most this often: often enough to flow, seldom enough to cost little."""
+CROWDED_BATCH_SECONDS = 0.08
+"""The same where the screen has no core of its own.
+
+Each picture then takes a core from llama.cpp, whose threads all wait for the one that lost it: on two cores
+twenty pictures a second cost 7 % of the speed, and twelve 4 %.
+"""
 
 Post = Callable[[Message], object]
 
@@ -62,6 +69,12 @@ class ReplyRequest:
     """The tokens that the message begins with, where those are known and its text is not there yet."""
 
 
+def batch_seconds_of(model: LoadedModel) -> float:
+    """Return the least time between two texts of a model's replies, in seconds."""
+    has_all_cores = model.n_threads is not None and model.n_threads >= usable_cores()
+    return CROWDED_BATCH_SECONDS if has_all_cores and not model.n_gpu_layers else BATCH_SECONDS
+
+
 def run_reply(
     engine: ChatEngine,
     request_id: int,
@@ -70,6 +83,7 @@ def run_reply(
     live: LiveSettings,
     post: Post,
     clock: Callable[[], float] = time.monotonic,
+    batch_seconds: float | None = None,
 ) -> None:
     """Generate one reply and post it as it comes; the last message is one `ReplyEnded` or `ReplyRefused`.
 
@@ -81,8 +95,11 @@ def run_reply(
         live: may be changed from another thread meanwhile.
         post: hands a message to the screen, and never waits.
         clock: seconds, for batching and for the figures.
+        batch_seconds: the least time between two texts; None is `BATCH_SECONDS`.
     """
-    reply = _Reply(request_id, post, clock, n_given=len(request.start))
+    if batch_seconds is None:
+        batch_seconds = BATCH_SECONDS
+    reply = _Reply(request_id, post, clock, batch_seconds, n_given=len(request.start))
     try:
         prompt, window = fitted(
             engine,
@@ -155,11 +172,19 @@ def _opening_ids(engine: ChatEngine, prompt: RenderedPrompt, opening: Turn | Non
 class _Reply:
     """The reply so far: joins text into batches and keeps the figures."""
 
-    def __init__(self, request_id: int, post: Post, clock: Callable[[], float], n_given: int = 0) -> None:
+    def __init__(
+        self,
+        request_id: int,
+        post: Post,
+        clock: Callable[[], float],
+        batch_seconds: float,
+        n_given: int = 0,
+    ) -> None:
         """Begin a reply, the first `n_given` tokens of which are given."""
         self._request_id = request_id
         self._post = post
         self._clock = clock
+        self._batch_seconds = batch_seconds
         self._started = clock()
         self._count = 0
         self._first = self._last = 0.0
@@ -194,7 +219,7 @@ class _Reply:
         self._count += 1
         if self._count == 1:
             self._first = now
-        if now - self._posted >= BATCH_SECONDS:
+        if now - self._posted >= self._batch_seconds:
             self._posted = now
             self._note_tokens()
             self._post_candidates()

@@ -147,7 +147,7 @@ def test_delays_are_from_the_mark_to_its_being_drawn(benchmarks: Benchmarks) -> 
     assert delays.text == pytest.approx([0.02, 0.08, 0.06])
     assert delays.n_missing == 1
     assert delays.keys == pytest.approx([0.04])
-    assert delays.frames == pytest.approx([0.03, 0.04])
+    assert delays.intervals == pytest.approx([0.03, 0.04])
     with pytest.raises(benchmarks.report.UnequalWorkError, match="the key Я"):
         latency.collect(delays, latency.Output(drawn), [10.0], [("Я", 10.0)])
 

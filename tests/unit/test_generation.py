@@ -13,8 +13,14 @@ from easy_llama.events import CancelFlag, Candidates, Distribution, Event, LiveS
 from easy_llama.prompt import Turn
 from easy_llama.samplers import DefaultSampling, SamplerSettings
 from easy_llama_tui.chats.context_window import PathTurn, Policy
-from easy_llama_tui.replies.engine import RenderedPrompt
-from easy_llama_tui.replies.generation import BATCH_SECONDS, ReplyRequest, run_reply
+from easy_llama_tui.replies.engine import LoadedModel, RenderedPrompt
+from easy_llama_tui.replies.generation import (
+    BATCH_SECONDS,
+    CROWDED_BATCH_SECONDS,
+    ReplyRequest,
+    batch_seconds_of,
+    run_reply,
+)
 from easy_llama_tui.replies.messages import (
     CandidatesSeen,
     PromptRead,
@@ -94,6 +100,14 @@ def test_text_is_joined_to_batches_and_none_is_lost() -> None:
     assert isinstance(posted[-1], ReplyEnded)
     assert "".join(texts) + posted[-1].text == "".join(f"{number} " for number in range(40))
     assert posted[-1].ids == tuple(range(40))
+
+
+def test_where_the_model_takes_all_cores_text_comes_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("easy_llama_tui.replies.generation.usable_cores", lambda: 4)
+    loaded = LoadedModel(512, "chatml", n_threads=4, n_gpu_layers=0)
+    assert batch_seconds_of(loaded) == CROWDED_BATCH_SECONDS > BATCH_SECONDS
+    for change in ({"n_threads": 3}, {"n_threads": None}, {"n_gpu_layers": -1}):
+        assert batch_seconds_of(replace(loaded, **change)) == BATCH_SECONDS
 
 
 def test_candidates_come_with_the_next_text() -> None:
