@@ -1,12 +1,14 @@
 """A chat that fills the context: what is offered, and what is said, also when it is opened again."""
 
 import pytest
-from support.running_app import RunApp, begin_chat
+from support.running_app import RunApp, Running, begin_chat
 from support.scripted_engine import ScriptedEngine
 from support.whole_app import notices, save_chat, text, until_seen
+from textual import events
 
 from easy_llama_tui.chats.chat import Chat
 from easy_llama_tui.chats.context_window import Policy
+from easy_llama_tui.replies.wording import ChatState
 
 
 def full_chat(policy: Policy, finish: str = "length") -> Chat:
@@ -76,3 +78,59 @@ async def test_it_is_left_for_a_new_chat_and_for_another_one(run_app: RunApp) ->
             await running.until(lambda: running.shown == running.said != [])
         assert running.shown[0] == ("user", "another question")
         await running.exchange("and", "yes")
+
+
+def asked(running: Running) -> list[str]:
+    """What the model was given to read last, by the first words of each message."""
+    return [" ".join(turn.content.split()[:2]) for turn in running.engine.requests[-1].turns]
+
+
+async def exchanges(running: Running, numbers: range) -> None:
+    for number in numbers:
+        await running.exchange(f"ask {number} please", *["word "] * 30)
+
+
+async def test_a_chat_that_outgrows_its_context_leaves_out_its_oldest_turns(run_app: RunApp) -> None:
+    async with run_app(small_engine()) as running:
+        await running.until_state(ChatState.IDLE)
+        await running.pilot.press("f9")
+        await exchanges(running, range(3))
+        await until_seen(running, "Next to be left out", "ask 0")
+        assert asked(running)[0] == "ask 0" and not any(
+            entry.outside for entry in running.screen.chat_log.entries
+        )
+        await exchanges(running, range(3, 6))
+        # The model reads the newest, the chat shows all, dimmed what is outside, and nothing is deleted.
+        assert "ask 0" not in asked(running) and asked(running)[-1] == "ask 5"
+        outside = [entry.outside for entry in running.screen.chat_log.entries]
+        assert outside[0] and not outside[-1] and outside == sorted(outside, reverse=True)
+        assert len(await running.saved_messages()) == 12
+        await until_seen(running, "Next to be left out: 'ask 2 please'")
+
+
+async def test_what_is_pinned_by_key_stays_in(run_app: RunApp) -> None:
+    async with run_app(small_engine()) as running:
+        await running.until_state(ChatState.IDLE)
+        await exchanges(running, range(1))
+        await running.pilot.press("up", "up", "p", "escape")
+        await running.until(lambda: running.path[0].pinned)
+        await exchanges(running, range(1, 6))
+        assert asked(running)[0] == "ask 0" and "ask 1" not in asked(running)
+        assert [entry.outside for entry in running.screen.chat_log.entries][:4] == [False, False, True, True]
+
+
+async def test_a_message_longer_than_the_context_stays_in_the_prompt(run_app: RunApp) -> None:
+    async with run_app(small_engine()) as running:
+        await running.until_state(ChatState.IDLE)
+        await exchanges(running, range(1))
+        paste = "long " * 400
+        running.app.post_message(events.Paste(paste))
+        await running.until(lambda: running.screen.prompt.text)
+        await running.pilot.press("enter")
+        await running.until(lambda: "does not fit" in notices(running))
+        await running.until_state(ChatState.IDLE)
+        assert running.screen.prompt.text == paste.strip() or running.screen.prompt.text == paste
+        assert len(running.path) == 2
+        await running.pilot.press("ctrl+c")
+        await exchanges(running, range(1, 2))
+        assert running.said[-2] == ("user", "ask 1 please")
