@@ -167,7 +167,7 @@ def table(found: dict[str, list[Reply]]) -> Iterator[str]:
 
 def rows(path: Path, *, quick: bool) -> list[Row]:
     """Return what `all.py` writes of it."""
-    rounds = 1 if quick else 5
+    rounds = 1 if quick else 3
     with Model(path, context_length=LONGEST, prompt_lookup=True) as model:
         found = measure_all(model, 16 if quick else 300, rounds, few=quick)
     repeating, prose = found["repeating"], found["prose"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -17,7 +17,7 @@ from textual.widget import AwaitMount
 from textual.worker import WorkType
 
 from easy_llama_tui.chats.chat import Chat
-from easy_llama_tui.garbage import collect_seldom
+from easy_llama_tui.garbage import LOOK_SECONDS, GarbageCollection
 from easy_llama_tui.locations import config_file
 from easy_llama_tui.preferences import remembered
 from easy_llama_tui.preferences.config import unknown_choice
@@ -72,6 +72,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
         self.keys = settings.config.keys
         """The keys in force, which the widgets name."""
         self.chat_screen = ChatScreen(make_engine, make_store, chat, settings)
+        self._garbage = GarbageCollection()
         self._is_leaving = False
         self._suspension = Suspension(self, self.chat_screen.save_now)
         self.set_keymap(settings.config.keys.keymap())
@@ -176,9 +177,22 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
         asyncio.get_running_loop().set_default_executor(UnheldThreads(thread_name_prefix="work"))
         if not gc.isenabled():  # see `main`
-            collect_seldom()
+            self._garbage.begin()
+            self.set_interval(LOOK_SECONDS, self._collect_when_idle)
         # Those that come along are read when they are listed.
         self._read_more_themes(lambda path: path.parent == user_themes_folder())
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note that someone is at work, and do what Textual does."""
+        if isinstance(event, events.InputEvent):
+            self._garbage.at_work()
+        await super().on_event(event)
+
+    def _collect_when_idle(self) -> None:
+        if self.chat_screen.turns.running is not None:
+            self._garbage.at_work()
+        else:
+            self._garbage.when_idle()
 
     def action_command_palette(self) -> None:
         """Show the list of commands, where the chat that they are for is what one sees."""

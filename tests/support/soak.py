@@ -16,7 +16,7 @@ from textual.widget import Widget
 from easy_llama.events import CancelFlag, Event, LiveSettings
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
-from easy_llama_tui.garbage import collect_seldom
+from easy_llama_tui.garbage import GarbageCollection
 from easy_llama_tui.preferences.keymap import MESSAGE_KEYS
 from easy_llama_tui.preferences.themes import DEFAULT_THEME
 from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
@@ -344,7 +344,7 @@ class Soak:
         for key in ("f2", "f4", "f5", "f9", "f9"):
             await self.press(key)
         gc.collect()
-        collect_seldom()  # as the program does once it has begun
+        GarbageCollection().begin()  # as the program does once it has begun
 
     async def held(self) -> Held:
         """Bring the program to the state that it is always looked at in, and say what it holds."""
