@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
+from easy_llama.abort import ABORTED, abort_by
 from easy_llama.detokenizer import TextStream
 from easy_llama.errors import (
     ExceededContextLengthException,
@@ -56,22 +57,14 @@ than reading them alone does, and 8 % more with 256 at a time.
 """
 
 _NO_ROOM = 1
-_ABORTED = 2
+
+
+NewGuesser = Callable[[Sequence[int], CancelFlag], Guesser]
+"""Makes what guesses the tokens after a prompt; a set flag ends its guessing."""
 
 
 class _Interrupted(Exception):  # noqa: N818 (not an error: the way out of a cancelled computation)
     pass
-
-
-def _native_flag_reader() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
-    """Return a native function that tells whether a `CancelFlag`'s byte is set.
-
-    llama.cpp asks once for each node of its graph, about a thousand times a token. A Python callback
-    would take the interpreter from the screen each time; C's `strlen` on the flag's two bytes is 0 or 1,
-    just what is asked for.
-    """
-    libc = ctypes.cdll.msvcrt if hasattr(ctypes, "WinDLL") else ctypes.CDLL(None)
-    return ctypes.cast(libc.strlen, lib.ggml_abort_callback)
 
 
 def _failure(code: int) -> GenerationError:
@@ -90,14 +83,15 @@ class _Use:
         self.cancel = CancelFlag()
 
 
-def _free_at_last(llama: llama_cpp.Llama, use: _Use) -> None:
-    """Free a model at the interpreter's end, or when nobody has it any more."""
+def _free_at_last(llamas: Sequence[llama_cpp.Llama], use: _Use) -> None:
+    """Free models at the interpreter's end, or when nobody has them any more."""
     if use.owner not in (None, threading.get_ident()):
         # A daemon thread still computes: freeing the memory under it would crash.
         use.cancel.cancel()
         if not use.lock.acquire(timeout=_LAST_WAIT):
             return
-    llama.close()
+    for llama in llamas:
+        llama.close()
 
 
 class Engine:
@@ -112,7 +106,16 @@ class Engine:
     in the cache, nor with another processor, GPU or build.
     """
 
-    def __init__(self, llama: llama_cpp.Llama, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, llama: llama_cpp.Llama, tokenizer: Tokenizer, draft: llama_cpp.Llama | None = None
+    ) -> None:
+        """Make an engine of a model, which it frees at its end.
+
+        Args:
+            llama: whose context it is.
+            tokenizer: its vocabulary.
+            draft: a model that a guesser computes with, inside of generations alone; it is freed with this.
+        """
         self._llama = llama
         self._tokenizer = tokenizer
         self._context = llama.ctx
@@ -120,16 +123,16 @@ class Engine:
         self._n_batch = int(llama.n_batch)
         self.context_length = int(lib.llama_n_ctx(self._context))
         self._use = _Use()
-        self._flag_reader = _native_flag_reader()
+        llamas = (llama,) if draft is None else (draft, llama)
         # Frees the native memory also when the interpreter ends, while llama.cpp can still log.
-        self._free = weakref.finalize(self, _free_at_last, llama, self._use)
+        self._free = weakref.finalize(self, _free_at_last, llamas, self._use)
         # A batch of one token that is used again and again: only its number changes.
         self._token = (lib.llama_token * 1)()
         self._one = lib.llama_batch_get_one(self._token, 1)
         # And one with what is guessed to follow it, all of whose logits are wanted.
         self._tokens = (lib.llama_token * (1 + MOST_GUESSED))()
         self._all = (ctypes.c_int8 * (1 + MOST_GUESSED))(*[True] * (1 + MOST_GUESSED))
-        self._new_guesser: Callable[[Sequence[int]], Guesser] | None = None
+        self._new_guessers: tuple[NewGuesser, ...] = ()
 
     @property
     def cached_tokens(self) -> tuple[int, ...]:
@@ -165,15 +168,16 @@ class Engine:
             with closing(chooser):
                 yield from self._generate(request, cancel, chooser, watched=live is not None)
 
-    def guess_with(self, new_guesser: Callable[[Sequence[int]], Guesser] | None) -> None:
+    def guess_with(self, *new_guessers: NewGuesser) -> None:
         """Guess tokens of later replies, to compute several at once; see `easy_llama.speculation`.
 
         It has no effect on a model whose cache cannot be cut, as guesses that are wrong are cut off.
 
         Args:
-            new_guesser: is given the prompt of each; None guesses nothing.
+            new_guessers: what guesses, the first one first; each is given the prompt of a reply, and the flag
+                that may end the generation meanwhile. Without any nothing is guessed.
         """
-        self._new_guesser = new_guesser if self._cache.cuts_anywhere else None
+        self._new_guessers = new_guessers if self._cache.cuts_anywhere else ()
 
     @property
     def shelf(self) -> StateShelf:
@@ -365,7 +369,8 @@ class Engine:
         logits: npt.NDArray[np.float32] | None = None
         given = iter(request.reply_start)
         prompt = request.prompt + request.reply_start
-        ahead = self._new_guesser and Speculation(self._new_guesser(prompt))
+        guessers = [new_guesser(prompt, cancel) for new_guesser in self._new_guessers]
+        ahead = Speculation(*guessers) if guessers else None
         n_ahead = 0  # tokens that are computed and not drawn yet
         try:
             for progress in self._read(prompt, cancel, left_out=request.left_out):
@@ -525,13 +530,12 @@ class Engine:
         It turns them where they are: interrupted, that would leave a cache of which nobody knows what it
         holds. So this cannot be: it takes no longer than a token, and a little for each thousand of keys.
         """
-        cancel = self._use.cancel
-        lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+        abort_by(self._context, None)
         try:
             self._token[0] = token
             code = lib.llama_decode(self._context, self._one)
         finally:
-            lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
+            abort_by(self._context, self._use.cancel)
         if code:
             self._cache.forget()
             raise _failure(code)
@@ -571,7 +575,7 @@ class Engine:
             return True
         # What a failed batch left in the cache is not to be trusted.
         self._cache.cut(len(self._cache.ids))
-        if code == _ABORTED:
+        if code == ABORTED:
             raise _Interrupted
         if code == _NO_ROOM:
             return False
@@ -589,10 +593,10 @@ class Engine:
             self._check_open()
             self._use.owner = threading.get_ident()
             self._use.cancel = cancel
-            lib.llama_set_abort_callback(self._context, self._flag_reader, ctypes.addressof(cancel.memory))
+            abort_by(self._context, cancel)
             try:
                 yield
             finally:
                 if not self._is_closed:
-                    lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+                    abort_by(self._context, None)
                 self._use.owner = None

@@ -14,8 +14,7 @@ from easy_llama.cache_reuse import Gap, Held, Reuse, common_length, plan_reuse
 from easy_llama.events import LeftOut
 from easy_llama.kv_state import KVState, StateShelf
 
-__all__ = ["KVCache", "Kept"]
-
+__all__ = ["KVCache", "Kept", "cuts_anywhere"]
 
 _KEPT_PROMPTS = 4
 """Of how many prompts the logits are kept: 200 kB each with a vocabulary of 49,152."""
@@ -25,6 +24,11 @@ _WORTH_A_COPY = 128
 
 Copying is far quicker than reading, but it takes the whole of a cache.
 """
+
+
+def cuts_anywhere(llama: llama_cpp.Llama) -> bool:
+    """Return whether the last tokens can be taken out of a model's cache, wherever that is cut."""
+    return not (lib.llama_model_is_recurrent(llama.model) or lib.llama_model_is_hybrid(llama.model))
 
 
 def _bytes_at(buffer: npt.NDArray[np.uint8]) -> "ctypes._Pointer[ctypes.c_uint8]":
@@ -81,9 +85,7 @@ class KVCache:
         """What it held before."""
         self._is_borrowed = False
         """Whether what it held comes back anyway."""
-        self.cuts_anywhere = not (
-            lib.llama_model_is_recurrent(llama.model) or lib.llama_model_is_hybrid(llama.model)
-        )
+        self.cuts_anywhere = cuts_anywhere(llama)
         self.can_slide = self.cuts_anywhere and bool(lib.llama_memory_can_shift(self._memory))
 
     def keep_logits(self, prompt: tuple[int, ...], logits: npt.NDArray[np.float32]) -> None:

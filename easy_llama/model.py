@@ -183,7 +183,7 @@ class Model:
         self._engine = Engine(self._llama, self._tokenizer)
         self._describe(metadata, plan)
         if self.prompt_lookup:
-            self._engine.guess_with(PromptLookup)
+            self._engine.guess_with(_look_up)
 
     def _describe(self, metadata: Mapping[str, Any], plan: LoadPlan) -> None:
         """Set the attributes to what was really loaded."""
@@ -531,6 +531,10 @@ def _scaling_warning(path: Path, plan: LoadPlan) -> str:
         f"{plan.context_length:,}, {plan.context_scale:.3g} times that, its replies get worse. "
         f"A context_length below {_NOTABLE_SCALE:g} times the native one loses little."
     )
+
+
+def _look_up(prompt: Sequence[int], _cancel: CancelFlag) -> PromptLookup:
+    return PromptLookup(prompt)
 
 
 def _gains_by_lookup(metadata: Mapping[str, object], n_gpu_layers: int) -> bool:

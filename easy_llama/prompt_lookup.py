@@ -26,6 +26,9 @@ class PromptLookup:
         tokens: the text so far.
     """
 
+    cost: Final = 0.0
+    """Looking up takes next to nothing."""
+
     def __init__(self, tokens: Iterable[int] = ()) -> None:
         self._tokens = list(tokens)
         self._places: dict[tuple[int, ...], list[int]] = {}

@@ -9,7 +9,7 @@ Source: Leviathan et al., "Fast Inference from Transformers via Speculative Deco
 
 from typing import Protocol
 
-__all__ = ["MOST_GUESSED", "Guesser", "Speculation"]
+__all__ = ["MOST_COST", "MOST_GUESSED", "Guesser", "Speculation"]
 
 MOST_GUESSED = 15
 """Tokens that are guessed at a time."""
@@ -21,38 +21,80 @@ Measured with SmolLM2-135M on two cores: 0.18 for the second, 0.24 each with 8, 
 waits more for its memory, and a batch costs it less.
 """
 _START, _MOST = 1.0, 4.0
-"""Of the account of a reply, in single tokens."""
+"""Of an account of a reply, in single tokens."""
 _EARNED = 0.015
 """What each token adds that comes without a guess: the share of its time that wrong guesses may cost."""
 _FIRST = 3
+
+MOST_COST = _START - _COST
+"""A guesser that takes more time a token is never asked: no account that has earned nothing could pay it."""
 
 
 class Guesser(Protocol):
     """Guesses the tokens after a text."""
 
+    @property
+    def cost(self) -> float:
+        """What guessing a token takes, in single tokens of the model that is guessed for."""
+
     def append(self, token: int) -> None:
         """Take the next token of the text."""
 
     def guess(self, count: int) -> tuple[int, ...]:
-        """Return what may come next, `count` tokens or fewer."""
+        """Return what may come next, `count` tokens or fewer.
+
+        So many were tried, and where they are fewer, one more.
+        """
+
+
+class _Account:
+    """What one guesser may cost a reply, in single tokens, and what it earned."""
+
+    def __init__(self, guesser: Guesser) -> None:
+        self.guesser = guesser
+        self._balance = _START
+        self._wanted = _FIRST
+
+    def guess(self, most: int) -> tuple[int, ...]:
+        """Return as much of a guess as can be paid for, `most` tokens or fewer."""
+        affordable = int(self._balance / (_COST + self.guesser.cost))
+        count = min(self._wanted, affordable, most, MOST_GUESSED)
+        if count <= 0:
+            return ()
+        cost = self.guesser.cost
+        guessed = self.guesser.guess(count)
+        self._balance -= cost * min(len(guessed) + 1, count)
+        return guessed
+
+    def enter(self, guessed: int, right: int) -> None:
+        """Enter how many tokens were guessed, and how many of them were right."""
+        self._balance = min(self._balance + right - _COST * guessed, _MOST)
+        if right == guessed:
+            self._wanted = min(2 * self._wanted, MOST_GUESSED)
+        else:
+            self._wanted = max(2, min(self._wanted, right + 1))
+
+    def earn(self) -> None:
+        """Enter a token that came without a guess."""
+        self._balance = max(self._balance, min(_START, self._balance + _EARNED))
 
 
 class Speculation:
     """Decides for one reply how many tokens to guess, and compares the guesses with what is drawn.
 
-    It keeps an account: a wrong guess costs what computing it took, a right one earns the token that it
-    saved, and nothing is guessed that the account cannot pay. So a reply that repeats nothing is slowed down
-    by a hundredth or two at most. It depends on the tokens alone and on no clock, so that the same reply
-    is computed in the same batches again.
+    It keeps an account of each guesser: a guess costs what making and computing it took, a right one earns
+    the token that it saved, and nothing is guessed that the account cannot pay. So a reply of which nothing
+    is guessed right is slowed down by a hundredth or two at most, for each guesser, and by what that takes to
+    read the text before the reply. It depends on the tokens alone and on no clock, so that the same reply is
+    computed in the same batches again.
 
     Args:
-        guesser: knows the text before the reply.
+        guessers: know the text before the reply. The first one that has a guess makes it.
     """
 
-    def __init__(self, guesser: Guesser) -> None:
-        self._guesser = guesser
-        self._account = _START
-        self._wanted = _FIRST
+    def __init__(self, *guessers: Guesser) -> None:
+        self._accounts = [_Account(guesser) for guesser in guessers]
+        self._asked: _Account | None = None
         self._guessed: tuple[int, ...] = ()
         self._n_right = 0
         self.right_tokens = 0
@@ -60,7 +102,8 @@ class Speculation:
 
     def confirms(self, token: int) -> bool:
         """Take the token that was drawn; return whether it was guessed, and so is computed already."""
-        self._guesser.append(token)
+        for account in self._accounts:
+            account.guesser.append(token)
         if self._n_right < len(self._guessed) and self._guessed[self._n_right] == token:
             self._n_right += 1
             self.right_tokens += 1
@@ -70,20 +113,17 @@ class Speculation:
     def guess(self, most: int) -> tuple[int, ...]:
         """Return what to compute together with the token that came last, `most` tokens or fewer."""
         self._settle()
-        affordable = int(self._account / _COST)
-        count = min(self._wanted, affordable, most, MOST_GUESSED)
-        self._guessed = self._guesser.guess(count) if count > 0 else ()
+        for account in self._accounts:
+            self._asked, self._guessed = account, account.guess(most)
+            if self._guessed:
+                break
         return self._guessed
 
     def _settle(self) -> None:
         """Enter what came of the last guess."""
-        guessed, right = len(self._guessed), self._n_right
-        self._guessed, self._n_right = (), 0
-        if not guessed:
-            self._account = max(self._account, min(_START, self._account + _EARNED))
-            return
-        self._account = min(self._account + right - _COST * guessed, _MOST)
-        if right == guessed:
-            self._wanted = min(2 * self._wanted, MOST_GUESSED)
+        if self._asked is not None and self._guessed:
+            self._asked.enter(len(self._guessed), self._n_right)
         else:
-            self._wanted = max(2, min(self._wanted, right + 1))
+            for account in self._accounts:
+                account.earn()
+        self._guessed, self._n_right = (), 0

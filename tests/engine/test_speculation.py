@@ -7,6 +7,7 @@ import pytest
 from llama_cpp import llama_cpp as lib
 from support.reference import reference
 
+from easy_llama.engine import NewGuesser
 from easy_llama.events import CancelFlag, Candidates, Finished, GenerationRequest, LiveSettings, Token
 from easy_llama.model import Model
 from easy_llama.prompt_lookup import PromptLookup
@@ -21,7 +22,9 @@ STORY = "Once upon a time, in a village by the sea, there lived"
 class Wrong:
     """Guesses what never comes."""
 
-    def __init__(self, prompt: Sequence[int] = ()) -> None:
+    cost = 0.0
+
+    def __init__(self, prompt: Sequence[int] = (), cancel: CancelFlag | None = None) -> None:
         pass
 
     def append(self, token: int) -> None:
@@ -31,12 +34,16 @@ class Wrong:
         return (0,) * count
 
 
+def look_up(prompt: Sequence[int], cancel: CancelFlag) -> PromptLookup:
+    return PromptLookup(prompt)
+
+
 @pytest.fixture(autouse=True)
 def looking_up(model: Model) -> Iterator[None]:
     model.engine.forget()
-    model.engine.guess_with(PromptLookup)
+    model.engine.guess_with(look_up)
     yield
-    model.engine.guess_with(PromptLookup if model.prompt_lookup else None)
+    model.engine.guess_with(*[look_up] if model.prompt_lookup else [])
 
 
 def ids_of(model: Model, text: str) -> tuple[int, ...]:
@@ -92,8 +99,8 @@ def test_draws_use_the_same_random_numbers(model: Model) -> None:
     same, guessed = 0, 0
     for seed in range(10):
         found = []
-        for guesser in (PromptLookup, None):
-            model.engine.guess_with(guesser)
+        for guessers in ([look_up], []):
+            model.engine.guess_with(*guessers)
             settings = SimpleSampling.replace(seed=seed, max_len_tokens=8, temp=0.9)
             tokens, end = written(model, REPEATING, settings)
             found.append([token.id for token in tokens])
@@ -114,10 +121,10 @@ def test_guesses_that_are_wrong_change_nothing_but_the_rounding(model: Model) ->
     assert all(row.max() - row[token] < 0.5 for row, token in zip(rows, ids, strict=True))
 
 
-@pytest.mark.parametrize("guesser", [PromptLookup, Wrong])
+@pytest.mark.parametrize("guesser", [look_up, Wrong])
 @pytest.mark.parametrize("kept", [1, 5, 9, 14])
 def test_whoever_stops_listening_leaves_no_guess_in_the_cache(
-    model: Model, guesser: type[PromptLookup], kept: int
+    model: Model, guesser: NewGuesser, kept: int
 ) -> None:
     model.engine.guess_with(guesser)
     prompt = ids_of(model, REPEATING)
@@ -209,7 +216,7 @@ def test_a_cache_that_cannot_be_cut_is_not_guessed_into(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model.engine._cache, "cuts_anywhere", False)
-    model.engine.guess_with(PromptLookup)
+    model.engine.guess_with(look_up)
     assert written(model, REPEATING, GreedyDecoding.replace(max_len_tokens=20))[1].guessed_tokens == 0
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easy_llama.prompt_lookup import PromptLookup
-from easy_llama.speculation import MOST_GUESSED, Speculation
+from easy_llama.speculation import MOST_COST, MOST_GUESSED, Speculation
 
 texts = st.lists(st.integers(0, 3), max_size=60)
 
@@ -52,15 +52,19 @@ class TestLookup:
 class Always:
     """Guesses what it is told to."""
 
-    def __init__(self, tokens: Sequence[int] = (1,) * 99) -> None:
+    def __init__(self, tokens: Sequence[int] = (1,) * 99, cost: float = 0.0) -> None:
         self.tokens = tuple(tokens)
+        self.cost = cost
         self.taken: list[int] = []
+        self.tried = 0
 
     def append(self, token: int) -> None:
         self.taken.append(token)
 
     def guess(self, count: int) -> tuple[int, ...]:
-        return self.tokens[:count]
+        guess = self.tokens[:count]
+        self.tried += min(len(guess) + 1, count)
+        return guess
 
 
 def batches(speculation: Speculation, reply: Sequence[int]) -> list[int]:
@@ -113,6 +117,46 @@ class TestSpeculation:
         sizes = batches(speculation, reply)
         time = len(sizes) + 0.25 * sum(sizes)
         assert time <= len(reply) + 1 + 0.015 * len(reply)
+
+    @given(
+        st.lists(st.sampled_from([1, 2]), min_size=1, max_size=300),
+        st.integers(0, 4),
+        st.floats(0, 3),
+        st.floats(0, 3),
+    )
+    def test_what_guessing_takes_is_paid_for_too(
+        self, reply: list[int], length: int, one: float, other: float
+    ) -> None:
+        guessers = [Always([1] * length, one), Always([1], other)]
+        sizes = batches(Speculation(*guessers), reply)
+        time = len(sizes) + 0.25 * sum(sizes) + sum(guesser.cost * guesser.tried for guesser in guessers)
+        assert time <= len(reply) + 2 * (1 + 0.015 * len(reply)) + 1e-6
+
+    def test_the_first_that_has_a_guess_makes_it(self) -> None:
+        first, second = Always([5, 6]), Always([7, 8, 9], cost=0.1)
+        speculation = Speculation(first, second)
+        assert speculation.guess(9) == (5, 6)
+        first.tokens = ()
+        assert not speculation.confirms(4) and speculation.guess(1) == (7,)
+        assert speculation.confirms(7) and first.taken == second.taken == [4, 7]
+
+    def test_one_that_is_wrong_does_not_keep_the_other_from_guessing(self) -> None:
+        wrong, right = Always([2] * 9), Always([1] * 9, cost=0.2)
+        speculation = Speculation(wrong, right)
+        batches(speculation, [1] * 100)
+        assert speculation.right_tokens > 70
+
+    def test_one_that_takes_longer_guesses_less_at_first(self) -> None:
+        assert [len(Speculation(Always(cost=cost)).guess(9)) for cost in (0, 0.1, 0.5, MOST_COST)] == [
+            3,
+            2,
+            1,
+            1,
+        ]
+
+    def test_one_that_takes_too_long_is_never_asked(self) -> None:
+        slow = Always(cost=MOST_COST + 0.01)
+        assert sum(batches(Speculation(slow), [1] * 500)) == slow.tried == 0
 
     @given(texts)
     def test_the_same_reply_is_guessed_in_the_same_way(self, reply: list[int]) -> None:
