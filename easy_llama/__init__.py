@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from easy_llama.errors import (
         ChatTemplateError,
         ContextScalingWarning,
+        DraftModelError,
         DroppedMessagesWarning,
         EasyLlamaError,
         ExceededContextLengthException,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatTemplateError",
     "ContextScalingWarning",
+    "DraftModelError",
     "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",

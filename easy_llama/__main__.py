@@ -86,6 +86,7 @@ def _load(arguments: argparse.Namespace) -> "Model":
             cache_type_k=arguments.cache_type_k or DEFAULT_CACHE_TYPE,
             cache_type_v=arguments.cache_type_v or DEFAULT_CACHE_TYPE,
             prompt_lookup=LOOKUP_CHOICES[arguments.prompt_lookup or "auto"],
+            draft_model=arguments.draft_model,
         )
     for warning in caught:
         _tell(warning.message)

@@ -5,6 +5,7 @@ Nothing but the standard library is needed here, and none of it loads llama.cpp.
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from easy_llama import __version__
@@ -74,6 +75,12 @@ def add_options(
         choices=LOOKUP_CHOICES,
         help="guess from the text so far what comes next, to compute several tokens at once: "
         f"{', '.join(LOOKUP_CHOICES)} (default: auto, where that was measured to gain)",
+    )
+    loading.add_argument(
+        "--draft-model",
+        metavar="FILE",
+        type=Path,
+        help="a small .gguf model of the same vocabulary, which guesses what comes next (default: none)",
     )
     chat = parser.add_argument_group("the chat")
     chat.add_argument(

@@ -103,7 +103,8 @@ class Engine:
     The same prompt, settings and seed give the same tokens again, whatever came between. llama.cpp's
     results depend a little on which tokens are decoded together, so that this does not hold where ids that
     were generated are read as a prompt, as after a restart, nor where all but the last id of a prompt was
-    in the cache, nor with another processor, GPU or build.
+    in the cache, nor with another processor, GPU or build; nor where a draft model guesses for a conversation
+    of several turns, and has read another one meanwhile.
     """
 
     def __init__(

@@ -2,7 +2,8 @@
 
 EasyLlamaError
 ├── ModelLoadError                  a file could not be loaded as a model
-│   └── GGUFError                   it is not a GGUF file, or a damaged one
+│   ├── GGUFError                   it is not a GGUF file, or a damaged one
+│   └── DraftModelError             a draft model cannot be loaded, or does not go with the model
 ├── ModelUnloadedException          the model was used after unload()
 ├── ExceededContextLengthException  the input does not fit the context
 ├── ChatTemplateError               a chat template does not compile, or refuses these messages
@@ -17,6 +18,7 @@ Every message says what happened, with which file or setting, and what to do nex
 __all__ = [
     "ChatTemplateError",
     "ContextScalingWarning",
+    "DraftModelError",
     "DroppedMessagesWarning",
     "EasyLlamaError",
     "ExceededContextLengthException",
@@ -37,6 +39,10 @@ class ModelLoadError(EasyLlamaError):
 
 class GGUFError(ModelLoadError):
     """A file is not a GGUF file, or its header is damaged."""
+
+
+class DraftModelError(ModelLoadError):
+    """A draft model cannot be loaded, or does not go with the model that it should guess for."""
 
 
 class ModelUnloadedException(EasyLlamaError):  # noqa: N818 (the documented name)

@@ -17,6 +17,7 @@ __all__ = [
     "LoadPlan",
     "computing_bytes",
     "default_threads",
+    "draft_context_length",
     "extended_rope_base",
     "fitting_context_length",
     "kv_cache_bytes",
@@ -104,6 +105,15 @@ def plan_loading(
         n_threads=n_threads or default_threads(physical, logical),
         n_threads_batch=n_threads_batch or n_threads or logical,
     )
+
+
+def draft_context_length(metadata: Mapping[str, object], context_length: int) -> int:
+    """Return the context length for a draft model: that of the model, or its own native one if shorter.
+
+    Raises:
+        ModelLoadError: The header of the draft model, `metadata`, does not tell its native length.
+    """
+    return min(context_length, _Header(metadata).count("context_length", at_least=1))
 
 
 def extended_rope_base(base: float, dimensions: int, scale: float) -> float:

@@ -17,6 +17,7 @@ from llama_cpp import llama_cpp as lib
 
 from easy_llama import llama_log
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem, ggml_number
+from easy_llama.draft_model import DraftModel, plan_draft
 from easy_llama.engine import Engine
 from easy_llama.errors import (
     ContextScalingWarning,
@@ -73,6 +74,7 @@ class _Options:
     cache_type_k: str
     cache_type_v: str
     prompt_lookup: bool | None
+    draft_model: str | Path | None
 
 
 class Model:
@@ -96,12 +98,15 @@ class Model:
         prompt_lookup: guess tokens from the text so far and compute several at once, so that replies that
             repeat some of it come faster; see `easy_llama.speculation`. `None` does so where it was
             measured to gain: not on a GPU, nor for a model of experts.
+        draft_model: the GGUF file of a small second model of the same vocabulary, which guesses tokens where
+            that is not done from the text; see `easy_llama.draft_model`.
         on_progress: is told how far loading is, 0 to 1, and returns whether to go on. Loading ends too where
             it raises something, which is then raised here.
 
     Raises:
         ModelLoadError: the file cannot be loaded, or `on_progress` ended that; the message says which, and
             what to do.
+        DraftModelError: the draft model cannot be loaded, or does not go with the model.
         ValueError: an argument is out of range, or goes with another one not at all.
     """
 
@@ -119,6 +124,7 @@ class Model:
         cache_type_k: str = DEFAULT_CACHE_TYPE,
         cache_type_v: str = DEFAULT_CACHE_TYPE,
         prompt_lookup: bool | None = None,
+        draft_model: str | Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.filename = str(Path(model_path).expanduser())
@@ -133,6 +139,7 @@ class Model:
             cache_type_k=cache_type_k,
             cache_type_v=cache_type_v,
             prompt_lookup=prompt_lookup,
+            draft_model=draft_model,
         )
         self._on_progress = on_progress
         self._llama: llama_cpp.Llama | None = None
@@ -152,6 +159,7 @@ class Model:
         path = Path(self.filename)
         with open_gguf(path) as header:
             header.check_complete()
+            n_bytes = header.size
             metadata = {
                 key: value for key, value in header.metadata.items() if not isinstance(value, GGUFArray)
             }
@@ -163,27 +171,34 @@ class Model:
             )
         if plan.context_scale >= _NOTABLE_SCALE:
             warnings.warn(_scaling_warning(path, plan), ContextScalingWarning, stacklevel=3)
+        # A draft that cannot be right is told of before the model takes its time.
+        draft_plan = None if options.draft_model is None else plan_draft(options.draft_model, plan)
+        share = 1.0 if draft_plan is None else n_bytes / (n_bytes + draft_plan.file_size)
         llama_log.set_verbose(options.verbose)
-        self._llama = load_llama(
+        llama = load_llama(
             path,
-            self._on_progress,
-            n_ctx=plan.context_length,
-            n_batch=plan.n_batch,
-            n_ubatch=plan.n_batch,
-            n_threads=plan.n_threads,
-            n_threads_batch=plan.n_threads_batch,
-            rope_freq_base=plan.rope_freq_base,
-            n_gpu_layers=options.n_gpu_layers,
-            offload_kqv=options.offload_kqv,
-            flash_attn=options.flash_attn,
+            _part_of(self._on_progress, 0.0, share),
             type_k=ggml_number(options.cache_type_k),
             type_v=ggml_number(options.cache_type_v),
+            **_native_options(plan, options),
         )
-        self._tokenizer = Tokenizer(self._llama)
-        self._engine = Engine(self._llama, self._tokenizer)
+        draft = None
+        if draft_plan is not None:
+            try:
+                on_progress = _part_of(self._on_progress, share, 1.0)
+                draft_options = _native_options(draft_plan.loading, options)
+                draft = DraftModel(draft_plan.path, llama, on_progress, **draft_options)
+            except BaseException:
+                llama.close()
+                raise
+        self._llama = llama
+        self._tokenizer = Tokenizer(llama)
+        self._engine = Engine(llama, self._tokenizer, draft.llama if draft else None)
         self._describe(metadata, plan)
-        if self.prompt_lookup:
-            self._engine.guess_with(_look_up)
+        self.draft_model = None if draft_plan is None else str(draft_plan.path)
+        self._engine.guess_with(
+            *([_look_up] if self.prompt_lookup else []), *([draft.guesser] if draft else [])
+        )
 
     def _describe(self, metadata: Mapping[str, Any], plan: LoadPlan) -> None:
         """Set the attributes to what was really loaded."""
@@ -223,7 +238,7 @@ class Model:
         Args:
             changes: arguments of the constructor: `context_length`, `n_gpu_layers`, `offload_kqv`,
                 `flash_attn`, `verbose`, `n_threads`, `n_batch`, `cache_type_k`, `cache_type_v`,
-                `prompt_lookup`. The others stay.
+                `prompt_lookup`, `draft_model`. The others stay.
 
         Raises:
             ModelLoadError: it cannot be loaded so; the model is then unloaded, and `load` brings it back
@@ -523,6 +538,28 @@ def _texts(events: Iterator[Event]) -> Iterator[str]:
 
 def _choice(text: str, finish_reason: str | None) -> dict[str, Any]:
     return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _part_of(on_progress: OnProgress | None, start: float, end: float) -> OnProgress | None:
+    """Return what is told of a part of the loading, so that it is told of all of it."""
+    if on_progress is None:
+        return None
+    return lambda share: on_progress(start + (end - start) * share)
+
+
+def _native_options(plan: LoadPlan, options: _Options) -> dict[str, Any]:
+    """Return what `llama_cpp.Llama` is told of the model itself and of its draft model alike."""
+    return {
+        "n_ctx": plan.context_length,
+        "n_batch": plan.n_batch,
+        "n_ubatch": plan.n_batch,
+        "n_threads": plan.n_threads,
+        "n_threads_batch": plan.n_threads_batch,
+        "rope_freq_base": plan.rope_freq_base,
+        "n_gpu_layers": options.n_gpu_layers,
+        "offload_kqv": options.offload_kqv,
+        "flash_attn": options.flash_attn,
+    }
 
 
 def _scaling_warning(path: Path, plan: LoadPlan) -> str:
