@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from easy_llama import samplers
 from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem
+from easy_llama.errors import GGUFError
 from easy_llama.model_file import read_summary
 from easy_llama.prompt_lookup import LOOKUP_CHOICES
 from easy_llama.record import Record
@@ -128,6 +129,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
     model = ModelReference(str(path), read_summary(path).display_name) if path else ModelReference("", "")
     wished = config.model
     cache_type_v = _cache_type_v(arguments, config, notices)
+    draft_model = _draft_model(arguments.draft_model, config, notices)
     return Launch(
         options=LoadOptions(
             path=path,
@@ -140,6 +142,7 @@ def prepare(arguments: argparse.Namespace, store: MakeStore, around: Surrounding
             cache_type_k=wished.cache_type_k,
             cache_type_v=cache_type_v,
             prompt_lookup=LOOKUP_CHOICES[wished.prompt_lookup],
+            draft_model=draft_model,
         )
         if path
         else None,
@@ -317,6 +320,25 @@ def _cache_type_v(arguments: argparse.Namespace, config: Config, notices: list[s
     file = locations.config_file().name
     notices.append(f"{file}: [model] {problem}. This time they are in {DEFAULT_CACHE_TYPE}.")
     return DEFAULT_CACHE_TYPE
+
+
+def _draft_model(wanted: Path | None, config: Config, notices: list[str]) -> Path | None:
+    """Return the draft model, where there is one that could be right.
+
+    Raises:
+        GGUFError: the one of the command line is missing or no model.
+    """
+    if wanted is not None:
+        return read_summary(wanted.expanduser().absolute()).path
+    if not config.model.draft_model:
+        return None
+    try:
+        return read_summary(config.model.draft_model).path
+    except GGUFError as error:
+        notices.append(
+            f"{locations.config_file().name}: [model] draft_model: {error} This time there is none."
+        )
+        return None
 
 
 def _seed(wanted: int | None) -> int | None:

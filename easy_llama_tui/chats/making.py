@@ -41,6 +41,8 @@ class Recipe:
     """What its values were kept in."""
     prompt_lookup: bool = False
     """Whether tokens were guessed from the text so far, and computed several at once."""
+    draft_model: str = ""
+    """The GGUF file of the model that guessed tokens; empty where there was none."""
 
     def __post_init__(self) -> None:
         if self.sampler.seed is not None:

@@ -83,6 +83,7 @@ def _facts(making: Making) -> list[tuple[str, str]]:
         ("Flash Attention", "on" if recipe.flash_attn else "off"),
         ("KV cache", f"keys in {recipe.cache_type_k}, values in {recipe.cache_type_v}"),
         ("prompt lookup", "on" if recipe.prompt_lookup else "off"),
+        ("draft model", recipe.draft_model or "none"),
         ("read at once", UNKNOWN if recipe.batch is None else f"{recipe.batch:,} tokens"),
         ("sampler preset", recipe.preset),
     ]
@@ -163,6 +164,7 @@ def _differences(then: Recipe, now: Recipe | None) -> list[str]:
         ("Flash Attention", then.flash_attn, now.flash_attn),
         ("KV cache", _cache_types(then), _cache_types(now)),
         ("prompt lookup", then.prompt_lookup, now.prompt_lookup),
+        ("draft model", then.draft_model, now.draft_model),
         ("tokens read at once", then.batch, now.batch),
         ("context length", then.context_length, now.context_length),
     )

@@ -70,6 +70,8 @@ def _recipe_block(recipe: Recipe) -> str:
         values["flash_attn"] = True
     if recipe.prompt_lookup:
         values["prompt_lookup"] = True
+    if recipe.draft_model:
+        values["draft_model"] = recipe.draft_model
     for name in ("cache_type_k", "cache_type_v"):
         if (cache_type := getattr(recipe, name)) != DEFAULT_CACHE_TYPE:
             values[name] = cache_type
@@ -156,6 +158,7 @@ def _read_recipe(table: Table) -> Recipe:
         cache_type_k=table.optional_text("cache_type_k") or DEFAULT_CACHE_TYPE,
         cache_type_v=table.optional_text("cache_type_v") or DEFAULT_CACHE_TYPE,
         prompt_lookup=table.flag("prompt_lookup", default=False),
+        draft_model=table.optional_text("draft_model") or "",
     )
 
 

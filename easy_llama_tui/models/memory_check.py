@@ -8,7 +8,14 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from easy_llama.loading import computing_bytes, fitting_context_length, kv_cache_bytes, plan_loading
+from easy_llama.errors import DraftModelError, ModelLoadError
+from easy_llama.loading import (
+    computing_bytes,
+    draft_context_length,
+    fitting_context_length,
+    kv_cache_bytes,
+    plan_loading,
+)
 
 _STEP = 1024
 """Tokens by which a context becomes shorter; the shortest is one step."""
@@ -37,6 +44,28 @@ class ContextChoice:
     doubt: MemoryDoubt | None
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft model, as far as it takes memory."""
+
+    metadata: Mapping[str, object]
+    """Of its header."""
+    weights_bytes: int
+
+    def needed(self, context_length: int, *, flash_attn: bool) -> int:
+        """Return the bytes that it takes beside a model with a context of so many tokens.
+
+        Raises:
+            DraftModelError: the header lacks a figure that is needed.
+        """
+        try:
+            length = draft_context_length(self.metadata, context_length)
+            computing = computing_bytes(self.metadata, length, flash_attn=flash_attn)
+            return self.weights_bytes + kv_cache_bytes(self.metadata, length) + computing
+        except ModelLoadError as error:
+            raise DraftModelError(str(error)) from error
+
+
 def choose_context(
     metadata: Mapping[str, object],
     weights_bytes: int,
@@ -46,20 +75,23 @@ def choose_context(
     flash_attn: bool = False,
     bytes_per_k: float = 2.0,
     bytes_per_v: float = 2.0,
+    draft: Draft | None = None,
 ) -> ContextChoice:
     """Return the context to load a model with, and why that may not fit.
 
     Where none is wished it is the native one, or a shorter one with which the model fits and which leaves
     most of the free memory to others. `bytes_per_k` and `bytes_per_v` are the bytes of one key or
-    value in the KV cache.
+    value in the KV cache. What a `draft` takes is needed too.
 
     Raises:
         ModelLoadError: the header lacks a figure that is needed.
+        DraftModelError: that of the draft does.
     """
 
     def needed(length: int) -> int:
         cache = kv_cache_bytes(metadata, length, bytes_per_k=bytes_per_k, bytes_per_v=bytes_per_v)
-        return weights_bytes + cache + computing_bytes(metadata, length, flash_attn=flash_attn)
+        drafting = draft.needed(length, flash_attn=flash_attn) if draft else 0
+        return weights_bytes + cache + computing_bytes(metadata, length, flash_attn=flash_attn) + drafting
 
     native = plan_loading(metadata).native_context_length
     longest = fitting_context_length(metadata, free_bytes, bytes_per_k=bytes_per_k, bytes_per_v=bytes_per_v)

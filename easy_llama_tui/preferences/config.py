@@ -99,6 +99,12 @@ class ModelConfig(Record):
         "some of it come faster. Automatic: on the processor, where the model is none of experts.",
         "prompt_lookup",
     )
+    draft_model: str = _setting(
+        "",
+        FilePath(),
+        "A small model of the same vocabulary that guesses what comes next, to compute several tokens at "
+        'once; "" is none.',
+    )
     state_cache_gb: int = _setting(
         2,
         Whole(0, 1_000_000),

@@ -39,6 +39,9 @@ class LoadOptions(Record):
     cache_type_k: str = DEFAULT_CACHE_TYPE
     cache_type_v: str = DEFAULT_CACHE_TYPE
     prompt_lookup: bool | None = None
+    draft_model: Path | None = None
+    """A small model that guesses what comes next; it is left out where it does not go with the other one."""
+
     in_spite_of_memory: bool = False
     """Load it also where it may not fit the memory."""
 
@@ -82,6 +85,9 @@ class LoadedModel(Record):
 
     prompt_lookup: bool = False
     """Whether tokens are guessed from the text so far, and computed several at once."""
+
+    draft_model: Path | None = None
+    """The model that guesses tokens beside it; None where there is none."""
 
 
 class RenderedPrompt(Record):

@@ -4,13 +4,21 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
 from easy_llama.cache_types import bytes_of
-from easy_llama.errors import ContextScalingWarning, EasyLlamaError, ModelLoadError, ModelUnloadedException
+from easy_llama.errors import (
+    ContextScalingWarning,
+    DraftModelError,
+    EasyLlamaError,
+    ModelLoadError,
+    ModelUnloadedException,
+)
 from easy_llama.events import CancelFlag, Distribution, Event, Finished, LiveSettings
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import kv_cache_bytes, plan_loading
@@ -18,7 +26,7 @@ from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, 
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.models.memory_check import choose_context
+from easy_llama_tui.models.memory_check import Draft, choose_context
 from easy_llama_tui.models.model_library import parts_of
 from easy_llama_tui.replies.chat_states import LEAST_TOKENS, ChatStates
 from easy_llama_tui.replies.engine import (
@@ -74,8 +82,18 @@ class LocalEngine:
 
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         """Load a model in place of the one that is loaded; importing llama.cpp is a part of it."""
+        try:
+            return self._load(options, on_progress)
+        except DraftModelError as error:
+            # It may go with another model, as that which was chosen first.
+            loaded = self._load(replace(options, draft_model=None), on_progress)
+            notice = f"The model is loaded without a draft model. {error}"
+            return replace(loaded, notices=(notice, *loaded.notices))
+
+    def _load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         # A file that cannot be right must not cost the model that is loaded.
         weights_bytes = sum(map(_checked_size, parts_of(options.path)))
+        draft_bytes = _draft_size(options.draft_model) if options.draft_model else 0
         self.close()
 
         from easy_llama.model import Model, supports_gpu_offload
@@ -90,7 +108,8 @@ class LocalEngine:
             notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
         # Nobody tells how much memory a GPU has, nor how much of the model goes there.
         is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
-        context_length, notice = _choose_context_length(options, 0 if is_on_gpu else weights_bytes)
+        sizes = (0, 0) if is_on_gpu else (weights_bytes, draft_bytes)
+        context_length, notice = _choose_context_length(options, *sizes)
         notices += [notice] if notice else []
         if not on_progress(0.0):
             raise ModelLoadError(f"{options.path}: loading was stopped")
@@ -107,6 +126,7 @@ class LocalEngine:
                 cache_type_k=options.cache_type_k,
                 cache_type_v=options.cache_type_v,
                 prompt_lookup=options.prompt_lookup,
+                draft_model=options.draft_model,
                 on_progress=on_progress,
             )
         notices += [str(one.message) for one in caught if one.category is ContextScalingWarning]
@@ -139,6 +159,7 @@ class LocalEngine:
             cache_type_k=options.cache_type_k,
             cache_type_v=options.cache_type_v,
             prompt_lookup=model.prompt_lookup,
+            draft_model=options.draft_model,
         )
 
     def render(
@@ -368,26 +389,47 @@ def _checked_size(part: Path) -> int:
         return header.size
 
 
-def _choose_context_length(options: LoadOptions, weights_bytes: int) -> tuple[int | None, str]:
+def _draft_size(path: Path) -> int:
+    """Return the bytes of a draft model.
+
+    Raises:
+        DraftModelError: it is not whole.
+    """
+    try:
+        return sum(map(_checked_size, parts_of(path)))
+    except ModelLoadError as error:
+        raise DraftModelError(str(error)) from error
+
+
+def _choose_context_length(
+    options: LoadOptions, weights_bytes: int, draft_bytes: int
+) -> tuple[int | None, str]:
     """Return the context length to load with, None for the model's own, and what to say about it.
 
     Args:
         options: what is wished.
         weights_bytes: the size of the weights; 0 where nobody knows what memory they take.
+        draft_bytes: the same of the draft model.
 
     Raises:
         MemoryDoubtError: with that the model may not fit the memory.
+        DraftModelError: the header of the draft model lacks what is needed to tell.
     """
     wished, memory = options.context_length, free_memory()
     if memory is None:
         return wished, ""
-    with open_gguf(options.path) as header:
+    with ExitStack() as files:
+        header = files.enter_context(open_gguf(options.path))
+        draft = None
+        if options.draft_model is not None:
+            draft = Draft(files.enter_context(open_gguf(options.draft_model)).metadata, draft_bytes)
         choice = choose_context(
             header.metadata,
             weights_bytes,
             memory,
             wished=wished,
             flash_attn=options.flash_attn,
+            draft=draft,
             **_cache_number_bytes(options),
         )
     if choice.doubt is not None and weights_bytes and not options.in_spite_of_memory:

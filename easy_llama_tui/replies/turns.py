@@ -263,4 +263,5 @@ def _with_loading(recipe: Recipe, model: LoadedModel) -> Recipe:
         cache_type_k=model.cache_type_k,
         cache_type_v=model.cache_type_v,
         prompt_lookup=model.prompt_lookup,
+        draft_model=str(model.draft_model or ""),
     )

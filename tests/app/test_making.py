@@ -31,7 +31,8 @@ class LoadedEngine(ScriptedEngine):
     """Says how its model is loaded."""
 
     def load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
-        return replace(super().load(options, on_progress), n_threads=3, n_gpu_layers=0)
+        loaded = super().load(options, on_progress)
+        return replace(loaded, n_threads=3, n_gpu_layers=0, draft_model=Path("/models/small.gguf"))
 
 
 async def show_making(running: Running) -> None:
@@ -56,6 +57,7 @@ async def test_a_reply_keeps_how_it_was_made(run_app: RunApp) -> None:
             context_length=4096,
             threads=3,
             gpu_layers=0,
+            draft_model="/models/small.gguf",
         )
         assert (made.seed, len(saved.ids)) == (1, 2)
         assert (made.prompt_tokens, made.reused_tokens, made.written_tokens) == (20, 0, 2)
@@ -246,6 +248,7 @@ async def test_any_window_is_enough(run_app: RunApp, size: tuple[int, int]) -> N
         (REPLY, replace(RECIPE, gpu_layers=-1, flash_attn=True), "(layers on the GPU, Flash Attention)"),
         (REPLY, replace(RECIPE, cache_type_k="q8_0"), "(KV cache)"),
         (REPLY, replace(RECIPE, prompt_lookup=True), "(prompt lookup)"),
+        (REPLY, replace(RECIPE, draft_model="small.gguf"), "(draft model)"),
         (replace(REPLY, edited=True), RECIPE, "changed by you"),
         (replace(REPLY, made=(MAKING, MAKING)), RECIPE, "several goes"),
         (replace(REPLY, made=(replace(MAKING, seed=None),)), RECIPE, "seed is not known"),

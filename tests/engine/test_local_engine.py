@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easy_llama import formats
+from easy_llama import draft_model, formats
 from easy_llama.errors import (
     ExceededContextLengthException,
     GGUFError,
@@ -92,6 +92,54 @@ class TestLoading:
             engine, loaded = load(model_path, context_length=512, prompt_lookup=wish)
             assert loaded.prompt_lookup is (wish is None)
             engine.close()
+
+    def test_a_draft_model_is_loaded_and_told(
+        self, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(draft_model, "_share_of_weights", lambda draft, model: 0.1)
+        engine, loaded = load(model_path, context_length=512, draft_model=model_path)
+        assert (loaded.draft_model, loaded.notices) == (model_path, ())
+        assert engine._model.draft_model == str(model_path)
+        engine.close()
+
+    @pytest.mark.parametrize("content", [None, b"Buy fruit.", b"the model itself"])
+    def test_without_a_draft_model_that_does_not_go_with_it_the_model_is_loaded(
+        self, model_path: Path, tmp_path: Path, content: bytes | None
+    ) -> None:
+        draft = tmp_path / "draft.gguf"
+        if content == b"the model itself":  # which is too large for that
+            draft.symlink_to(model_path)
+        elif content:
+            draft.write_bytes(content)
+        engine, loaded = load(model_path, context_length=512, draft_model=draft)
+        assert (loaded.context_length, loaded.draft_model) == (512, None)
+        (notice,) = loaded.notices
+        assert notice.startswith("The model is loaded without a draft model.") and "draft.gguf" in notice
+        assert engine._model.draft_model is None
+        engine.close()
+
+    def test_what_a_draft_model_takes_is_needed_too(
+        self, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        needed = []
+        for draft in (None, model_path):
+            monkeypatch.setattr(local_engine, "free_memory", lambda: 1024)
+            with pytest.raises(MemoryDoubtError) as doubted:
+                load(model_path, context_length=512, draft_model=draft)
+            needed.append(doubted.value.doubt.needed_bytes)
+        assert needed[1] == 2 * needed[0]
+
+    def test_loading_is_not_begun_again_where_it_was_stopped_in_the_draft(
+        self, model_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shares: list[float] = []
+        engine = LocalEngine(CATALOG)
+        with pytest.raises(ModelLoadError, match="stopped"):
+            engine.load(
+                LoadOptions(model_path, 512, draft_model=model_path),
+                lambda share: shares.append(share) is None and share < 0.7,
+            )
+        assert shares == sorted(shares)
 
     def test_what_a_quarter_of_the_free_memory_holds_is_loaded_and_said(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch

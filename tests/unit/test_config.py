@@ -72,6 +72,7 @@ class TestDefaults:
             *(options.n_batch, options.cache_type_k, options.cache_type_v),
         )
         assert LOOKUP_CHOICES[config.model.prompt_lookup] is options.prompt_lookup is None
+        assert (config.model.draft_model, options.draft_model) == ("", None)
         assert config.keys == KeyBindings()
 
     def test_each_is_a_value_that_its_setting_allows(self) -> None:
@@ -138,6 +139,7 @@ class TestValues:
             cache_type_k = "Q8_0"
             cache_type_v = "q4_0"
             prompt_lookup = "OFF"
+            draft_model = "/models/small.gguf"
             state_cache_gb = 7
             [chat]
             format = "ChatML"
@@ -163,7 +165,7 @@ class TestValues:
         assert (config.model.offload_kqv, config.model.flash_attn) == (False, True)
         assert config.model.n_batch == 64
         assert (config.model.cache_type_k, config.model.cache_type_v) == ("q8_0", "q4_0")
-        assert config.model.prompt_lookup == "off"
+        assert (config.model.prompt_lookup, config.model.draft_model) == ("off", "/models/small.gguf")
         assert config.model.state_cache_gb == 7
         assert (config.chat.format, config.chat.sampler) == ("ChatML", "greedydecoding")
         assert (config.chat.system, config.chat.context_policy) == ("Be terse.", "stop")

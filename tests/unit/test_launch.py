@@ -88,10 +88,10 @@ def test_the_options_reach_the_model_and_the_chat(start: Start, model_path: Path
         *("--context-length", "512", "--n-gpu-layers", "-1", "--no-offload-kqv", "--flash-attn"),
         *("--threads", "3", "--format", "chatml", "--sampler", "greedydecoding", "--system", "Be brief."),
         *("--seed", "9", "--n-batch", "64", "--cache-type-k", "Q8_0", "--cache-type-v", "q4_0"),
-        *("--prompt-lookup", "Off"),
+        *("--prompt-lookup", "Off", "--draft-model", str(model_path)),
     )
     options = options_of(launch)
-    assert options.prompt_lookup is False
+    assert (options.prompt_lookup, options.draft_model) == (False, model_path)
     assert (options.n_batch, options.cache_type_k, options.cache_type_v) == (64, "q8_0", "q4_0")
     assert (options.path, options.context_length, options.n_gpu_layers) == (model_path, 512, -1)
     assert (options.offload_kqv, options.flash_attn, options.n_threads) == (False, True, 3)
@@ -267,6 +267,32 @@ def test_those_of_the_configuration_are_left_out_and_named(start: Start, model_p
     assert notice.startswith("config.toml: [model] cache_type_v is 'q8_0'") and "in f16" in notice
     launch, _ = start(str(model_path), "--flash-attn")
     assert (options_of(launch).cache_type_v, launch.notices) == ("q8_0", ())
+
+
+def test_a_draft_model_that_is_none_is_refused(
+    start: Start, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for content, reason in ((None, "does not exist"), ("Buy fruit.", "not a GGUF file")):
+        if content:
+            Path("draft.gguf").write_text(content)
+        with pytest.raises(GGUFError, match=rf"draft\.gguf.* {reason}"):
+            start(str(model_path), "--draft-model", "draft.gguf")
+
+
+def test_that_of_the_configuration_is_left_out_and_named(
+    start: Start, model_path: Path, tmp_path: Path
+) -> None:
+    configure(f'[model]\ndraft_model = "{model_path}"\n')
+    assert options_of(start(str(model_path))[0]).draft_model == model_path
+    other = tmp_path / "other.gguf"
+    other.symlink_to(model_path)
+    assert options_of(start(str(model_path), "--draft-model", str(other))[0]).draft_model == other
+    configure('[model]\ndraft_model = "/nowhere/small.gguf"\n')
+    launch, _ = start(str(model_path))
+    assert options_of(launch).draft_model is None
+    (notice,) = launch.notices
+    assert notice.startswith("config.toml: [model] draft_model: /nowhere/small.gguf does not exist")
 
 
 class TestTheConfiguration:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from easy_llama.errors import DraftModelError
 from easy_llama.loading import computing_bytes, kv_cache_bytes
-from easy_llama_tui.models.memory_check import choose_context
+from easy_llama_tui.models.memory_check import Draft, choose_context
 
 HEADER = {
     "general.architecture": "llama",
@@ -60,6 +61,23 @@ def test_a_wish_that_fits_is_not_argued_with() -> None:
     # Also where it takes more than would be chosen.
     assert choose_context(HEADER, WEIGHTS, 9 * GB, wished=16_384).doubt is None
     assert needed(16_384) <= 9 * GB
+
+
+def test_a_draft_model_takes_its_share() -> None:
+    small = HEADER | {"llama.block_count": 8, "llama.context_length": 4096}
+    draft = Draft(small, GB)
+
+    def drafting(length: int) -> int:
+        return GB + kv_cache_bytes(small, length) + computing_bytes(small, length)
+
+    choice = choose_context(HEADER, WEIGHTS, 9 * GB, wished=32_768, draft=draft)
+    assert choice.doubt is not None
+    assert choice.doubt.needed_bytes == needed(32_768) + drafting(4096)
+    assert choose_context(HEADER, WEIGHTS, 9 * GB, wished=2048, draft=draft).doubt is None
+    without = choose_context(HEADER, WEIGHTS, 9 * GB).context_length
+    assert choose_context(HEADER, WEIGHTS, 9 * GB, draft=draft).context_length < without
+    with pytest.raises(DraftModelError, match=r"no llama\.block_count"):
+        choose_context(HEADER, WEIGHTS, 9 * GB, draft=Draft({**small, "llama.block_count": None}, GB))
 
 
 @given(

@@ -235,6 +235,7 @@ all_recipes = st.builds(
     cache_type_k=st.sampled_from(CACHE_TYPES),
     cache_type_v=st.sampled_from(CACHE_TYPES),
     prompt_lookup=st.booleans(),
+    draft_model=texts,
 )
 
 
