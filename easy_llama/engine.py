@@ -5,7 +5,6 @@ what its KV cache holds. Calls go to llama.cpp's C functions directly: `llama_de
 interpreter, and Python's own share of a token stays small.
 """
 
-import ctypes
 import threading
 import time
 import weakref
@@ -17,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
-from easy_llama.abort import ABORTED, abort_by
+from easy_llama.abort import abort_by
+from easy_llama.decoder import Decoder, InterruptedDecoding
 from easy_llama.detokenizer import TextStream
 from easy_llama.errors import (
     ExceededContextLengthException,
@@ -33,45 +33,22 @@ from easy_llama.events import (
     GenerationRequest,
     LeftOut,
     LiveSettings,
-    PromptProgress,
     Token,
 )
-from easy_llama.kv_cache import KVCache
 from easy_llama.kv_state import KVState, StateShelf
 from easy_llama.sampler_chain import draw_seed
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama.scoring import Scorer
-from easy_llama.speculation import MOST_GUESSED, Guesser, Speculation
+from easy_llama.speculation import Guesser, Speculation
 from easy_llama.token_choice import TokenChooser
 from easy_llama.tokenizer import Tokenizer
 
 _LAST_WAIT = 2.0
 """Seconds that a generation has to stop at the interpreter's end."""
 
-_ROWS = 64
-"""How many tokens at a time have all their logits computed.
-
-In a vocabulary of 262,144 that is 67 MB. With SmolLM2-135M, 1,000 tokens took 11 % more processor time
-than reading them alone does, and 8 % more with 256 at a time.
-"""
-
-_NO_ROOM = 1
-
-
 NewGuesser = Callable[[Sequence[int], CancelFlag], Guesser]
 """Makes what guesses the tokens after a prompt; a set flag ends its guessing."""
-
-
-class _Interrupted(Exception):  # noqa: N818 (not an error: the way out of a cancelled computation)
-    pass
-
-
-def _failure(code: int) -> GenerationError:
-    return GenerationError(
-        f"llama.cpp failed to compute the next token (llama_decode returned {code}); see its log, "
-        f"and try a smaller context length or fewer layers on the GPU"
-    )
 
 
 class _Use:
@@ -120,19 +97,13 @@ class Engine:
         self._llama = llama
         self._tokenizer = tokenizer
         self._context = llama.ctx
-        self._cache = KVCache(llama)
-        self._n_batch = int(llama.n_batch)
+        self._decoder = Decoder(llama, tokenizer.n_vocab)
+        self._cache = self._decoder.cache
         self.context_length = int(lib.llama_n_ctx(self._context))
         self._use = _Use()
         llamas = (llama,) if draft is None else (draft, llama)
         # Frees the native memory also when the interpreter ends, while llama.cpp can still log.
         self._free = weakref.finalize(self, _free_at_last, llamas, self._use)
-        # A batch of one token that is used again and again: only its number changes.
-        self._token = (lib.llama_token * 1)()
-        self._one = lib.llama_batch_get_one(self._token, 1)
-        # And one with what is guessed to follow it, all of whose logits are wanted.
-        self._tokens = (lib.llama_token * (1 + MOST_GUESSED))()
-        self._all = (ctypes.c_int8 * (1 + MOST_GUESSED))(*[True] * (1 + MOST_GUESSED))
         self._new_guessers: tuple[NewGuesser, ...] = ()
 
     @property
@@ -205,9 +176,9 @@ class Engine:
         with self._exclusively(cancel):
             self._check_prompt(prompt, room=0)
             try:
-                for _ in self._read(prompt, cancel, left_out=left_out):
+                for _ in self._decoder.read(prompt, cancel, left_out=left_out):
                     pass
-            except _Interrupted:
+            except InterruptedDecoding:
                 return
 
     def logits(self, prompt: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -229,9 +200,9 @@ class Engine:
             if (kept := cache.logits_after(tuple(prompt))) is not None:
                 return kept.copy()
             with cache.restored(with_cells=not cache.goes_on_with(prompt)):
-                for _ in self._read(prompt, cancel):
+                for _ in self._decoder.read(prompt, cancel):
                     pass
-                return self._last_logits().copy()
+                return self._decoder.logits().copy()
 
     def score(
         self, request: ScoreRequest, cancel: CancelFlag | None = None, on_read: OnRead | None = None
@@ -267,14 +238,14 @@ class Engine:
             ):
                 done = scorer.first_row
                 try:
-                    for progress in self._read(to_read, cancel, done, request.left_out):
+                    for progress in self._decoder.read(to_read, cancel, done, request.left_out):
                         if progress.done > done:
-                            scorer.take(self._last_rows(progress.done - done))
+                            scorer.take(self._decoder.rows(progress.done - done))
                             done = progress.done
                         if on_read is not None:
                             on_read(progress)
                             self._check_open()
-                except _Interrupted:
+                except InterruptedDecoding:
                     return None
                 return scorer.score()
 
@@ -305,9 +276,9 @@ class Engine:
         with self._exclusively(cancel):
             self._check_prompt(prompt, room=0)
             try:
-                for _ in self._read(prompt, cancel, left_out=left_out):
+                for _ in self._decoder.read(prompt, cancel, left_out=left_out):
                     pass
-            except _Interrupted:
+            except InterruptedDecoding:
                 return None
             with closing(self._chooser(sampler, prompt, LiveSettings(candidates=count))) as chooser:
                 report = chooser.report(self._cache.logits_after(prompt))
@@ -372,14 +343,13 @@ class Engine:
         prompt = request.prompt + request.reply_start
         guessers = [new_guesser(prompt, cancel) for new_guesser in self._new_guessers]
         ahead = Speculation(*guessers) if guessers else None
-        n_ahead = 0  # tokens that are computed and not drawn yet
         try:
-            for progress in self._read(prompt, cancel, left_out=request.left_out):
+            for progress in self._decoder.read(prompt, cancel, left_out=request.left_out):
                 reused, slid = progress.reused, progress.slid
                 yield progress
                 self._check_open()
             if cancel.is_set:
-                raise _Interrupted
+                raise InterruptedDecoding
             # The prompt's logits are not the context's last ones where the prompt was not read anew.
             logits = self._cache.logits_after(prompt)
             limit = self._limit(request)
@@ -410,27 +380,21 @@ class Engine:
                 if not is_drawn:
                     continue
                 if ahead and ahead.confirms(token):
-                    self._cache.ids.append(token)
+                    self._decoder.confirm(token)
                     chooser.row += 1
-                    n_ahead -= 1
                     if cancel.is_set:
                         break
                     continue
-                if n_ahead:
-                    self._cache.cut(len(self._cache.ids))
-                    n_ahead = 0
-                most = min(limit - generated, self._n_batch) - 1
-                guessed = ahead.guess(most) if ahead else ()
-                if not self._decode_next(token, guessed, cancel):
+                most = min(limit - generated, self._decoder.n_batch) - 1
+                if not self._decoder.go_on(token, ahead.guess(most) if ahead else (), cancel):
                     reason = "length"
                     break
                 chooser.row = 0
-                n_ahead = len(guessed)
-        except _Interrupted:
+        except InterruptedDecoding:
             pass
         finally:
-            if n_ahead and not self._is_closed:
-                self._cache.cut(len(self._cache.ids))
+            if not self._is_closed:
+                self._decoder.drop_guesses()
         ended = time.perf_counter()
         yield Finished(
             reason=reason,
@@ -481,106 +445,6 @@ class Engine:
                 f"the prompt is {len(prompt):,} tokens long and the context holds {self.context_length:,}; "
                 f"shorten it, or load the model with a larger context length"
             )
-
-    def _read(
-        self,
-        prompt: Sequence[int],
-        cancel: CancelFlag,
-        rows_from: int | None = None,
-        left_out: Sequence[LeftOut] = (),
-    ) -> Iterator[PromptProgress]:
-        """Make the cache hold exactly `prompt`, and keep the logits after its last token.
-
-        The tokens from the place `rows_from` on are read anew, a few at a time: after each part
-        `_last_rows` has the logits after each of its tokens.
-        """
-        rows_from = len(prompt) if rows_from is None else rows_from
-        # llama.cpp has logits only for what was decoded last: unless they are kept, one token is left.
-        is_kept = self._cache.logits_after(tuple(prompt)) is not None
-        at_most = min(len(prompt) if is_kept else len(prompt) - 1, rows_from)
-        kept = self._cache.keep_beginning(prompt, at_most, left_out)
-        if not kept.is_settled:
-            self._settle(prompt[kept.tokens])
-
-        def progress() -> PromptProgress:
-            return PromptProgress(len(self._cache.ids), len(prompt), kept.tokens, kept.slid, kept.unslidable)
-
-        if len(self._cache.ids) == len(prompt) > kept.tokens:
-            self._cache.keep_logits(tuple(prompt), self._last_logits())
-        yield progress()
-        while (begin := len(self._cache.ids)) < len(prompt):
-            has_rows = begin >= rows_from
-            chunk = prompt[begin : begin + _ROWS if has_rows else min(begin + self._n_batch, rows_from)]
-            buffer = (lib.llama_token * len(chunk))(*chunk)
-            batch = lib.llama_batch_get_one(buffer, len(chunk))
-            if has_rows:
-                batch.logits = (ctypes.c_int8 * len(chunk))(*[True] * len(chunk))
-            if not self._decode(batch, chunk, cancel):
-                raise GenerationError(
-                    f"llama.cpp found no room for token {begin + 1:,} of a prompt of "
-                    f"{len(prompt):,} tokens in a context of {self.context_length:,}; "
-                    f"load the model with a larger context length"
-                )
-            if len(self._cache.ids) == len(prompt):
-                self._cache.keep_logits(tuple(prompt), self._last_logits())
-            yield progress()
-
-    def _settle(self, token: int) -> None:
-        """Decode a token, with which llama.cpp turns the keys that were slid to their new places.
-
-        It turns them where they are: interrupted, that would leave a cache of which nobody knows what it
-        holds. So this cannot be: it takes no longer than a token, and a little for each thousand of keys.
-        """
-        abort_by(self._context, None)
-        try:
-            self._token[0] = token
-            code = lib.llama_decode(self._context, self._one)
-        finally:
-            abort_by(self._context, self._use.cancel)
-        if code:
-            self._cache.forget()
-            raise _failure(code)
-        self._cache.ids.append(token)
-
-    def _last_logits(self) -> npt.NDArray[np.float32]:
-        """Return llama.cpp's own logits after the last token: valid until the next is decoded."""
-        row = lib.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(row, shape=(self._tokenizer.n_vocab,))
-
-    def _last_rows(self, count: int) -> npt.NDArray[np.float32]:
-        """Return those after each token of a part that was read for them, shape `(count, n_vocab)`."""
-        rows = lib.llama_get_logits(self._context)
-        return np.ctypeslib.as_array(rows, shape=(count, self._tokenizer.n_vocab))
-
-    def _decode_next(self, token: int, guessed: tuple[int, ...], cancel: CancelFlag) -> bool:
-        """Decode a token, and what is guessed to follow it; return whether there was room for it.
-
-        The guesses do not count as held, before they are confirmed.
-        """
-        if not guessed:
-            self._token[0] = token
-            return self._decode(self._one, (token,), cancel)
-        count = 1 + len(guessed)
-        self._tokens[:count] = (token, *guessed)
-        batch = lib.llama_batch_get_one(self._tokens, count)
-        batch.logits = self._all
-        return self._decode(batch, (token,), cancel)
-
-    def _decode(self, batch: lib.llama_batch, tokens: Sequence[int], cancel: CancelFlag) -> bool:
-        """Decode a batch, which begins with `tokens`; return whether there was room for it."""
-        if cancel.is_set:
-            raise _Interrupted
-        code = lib.llama_decode(self._context, batch)
-        if code == 0:
-            self._cache.ids.extend(tokens)
-            return True
-        # What a failed batch left in the cache is not to be trusted.
-        self._cache.cut(len(self._cache.ids))
-        if code == ABORTED:
-            raise _Interrupted
-        if code == _NO_ROOM:
-            return False
-        raise _failure(code)
 
     @contextmanager
     def _exclusively(self, cancel: CancelFlag) -> Iterator[None]:

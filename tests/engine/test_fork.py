@@ -78,7 +78,7 @@ def test_a_fork_reads_one_token(model: Model, place: int) -> None:
 
 
 def test_a_fork_far_into_a_long_text_reads_one_token(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model.engine, "_n_batch", 64)
+    monkeypatch.setattr(model.engine._decoder, "n_batch", 64)
     prompt = tuple(model.tokenize(STORY + " 1 2 3 4 5 6 7 8 9" * 8))
     assert len(prompt) > 2 * 64, "it takes several batches"
     reply, _, _ = run(model, prompt, GREEDY)

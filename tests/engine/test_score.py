@@ -31,7 +31,7 @@ llama.cpp rounds what it multiplies them with to 8; 0.04 and 0.4 were seen. A pl
 @pytest.fixture(autouse=True)
 def small_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several parts are soon read where each is small."""
-    monkeypatch.setattr("easy_llama.engine._ROWS", PART)
+    monkeypatch.setattr("easy_llama.decoder._ROWS", PART)
     model.engine.forget()
 
 
