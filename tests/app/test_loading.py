@@ -55,7 +55,7 @@ async def test_a_key_stops_loading_and_another_model_is_chosen(
         assert "tiny Q4_0 is not loaded. F3 loads it, or another one." in notices(running)
         assert running.screen._left is None and not running.app.failure
         await choose_model(running, "second")
-        assert running.screen.turns.state is ChatState.LOADING
+        await running.until_state(ChatState.LOADING)
         engine.loaded.set()
         await running.until_state(ChatState.IDLE)
         assert engine.closed.is_set(), "what was stopped is freed"

@@ -141,6 +141,8 @@ async def test_nothing_grows_with_the_real_model(
     model_path: Path,
 ) -> None:
     turns, is_long = turns_of(request, 2, 1_000)
+    # What was read of other branches and chats is kept in memory, and would fill that for hundreds of turns.
+    monkeypatch.setattr("easy_llama_tui.replies.local_engine._SHELF_BYTES", 20 * MB)
     options = LoadOptions(model_path, context_length=256, n_threads=1)
     engine = LocalEngine(FormatCatalog({}))
     found = await soak(run_app, tmp_path, monkeypatch, engine, turns, load_options=options)
