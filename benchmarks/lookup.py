@@ -2,8 +2,8 @@
 
 Two kinds of replies: those that repeat some of their prompt (a text that is said again, corrected or quoted,
 code that is changed), of the likeliest tokens; and free prose, drawn with `DefaultSampling`, which says
-nothing twice if it can help it. The bare loop (see `easy_llama.bare_loop`) draws the likeliest token, one at
-a time; drawing by a chain of samplers costs it next to nothing, so that it is the reference for both.
+nothing twice if it can help it. The bare loop (see `easy_llama.bare_loop`) computes one token at a time, and
+draws it in the same way.
 
 In a round each reply is written once with guesses, and beside it the bare loop writes as many tokens from the
 same prompt; they take turns in being the first, both from an empty cache. Rates are taken from the first
@@ -127,7 +127,7 @@ def measure(model: Model, question: str, sampler: SamplerSettings, rounds: int) 
                 guessed = end.guessed_tokens / n_tokens
                 rates[name] = (n_tokens - 1) / seconds
             else:
-                run = bare_loop(model.llama, prompt, n_tokens or 8)
+                run = bare_loop(model.llama, prompt, n_tokens or 8, sampler)
                 rates[name] = (len(run.ids) - 1) / run.writing
         ratios.append(rates["ours"] / rates["bare"])
     return Reply(question, n_tokens, guessed, tuple(ratios[1:]))

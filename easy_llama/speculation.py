@@ -14,17 +14,17 @@ __all__ = ["MOST_COST", "MOST_GUESSED", "Guesser", "Speculation"]
 MOST_GUESSED = 15
 """Tokens that are guessed at a time."""
 
-_COST = 0.25
+_COST = 0.3
 """What computing one more token in a batch takes, in single tokens.
 
-Measured with SmolLM2-135M on two cores: 0.18 for the second, 0.24 each with 8, 0.24 with 16. A larger model
-waits more for its memory, and a batch costs it less.
+Measured with SmolLM2-135M on two cores, between single tokens: 0.32 for the second, 0.27 each with 8, 0.26
+with 16. A larger model waits more for its memory, and a batch costs it less.
 """
 _START, _MOST = 1.0, 4.0
 """Of an account of a reply, in single tokens."""
-_EARNED = 0.015
+_EARNED = 0.005
 """What each token adds that comes without a guess: the share of its time that wrong guesses may cost."""
-_FIRST = 3
+_FIRST = 6
 
 MOST_COST = _START - _COST
 """A guesser that takes more time a token is never asked: no account that has earned nothing could pay it."""
@@ -84,9 +84,9 @@ class Speculation:
 
     It keeps an account of each guesser: a guess costs what making and computing it took, a right one earns
     the token that it saved, and nothing is guessed that the account cannot pay. So a reply of which nothing
-    is guessed right is slowed down by a hundredth or two at most, for each guesser, and by what that takes to
-    read the text before the reply. It depends on the tokens alone and on no clock, so that the same reply is
-    computed in the same batches again.
+    is guessed right is slowed down by a token and half a hundredth at most, for each guesser, and by what
+    that takes to read the text before the reply. It depends on the tokens alone and on no clock, so that the
+    same reply is computed in the same batches again.
 
     Args:
         guessers: know the text before the reply. The first one that has a guess makes it.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easy_llama.prompt_lookup import PromptLookup
-from easy_llama.speculation import MOST_COST, MOST_GUESSED, Speculation
+from easy_llama.speculation import MOST_COST, Speculation
 
 texts = st.lists(st.integers(0, 3), max_size=60)
 
@@ -99,7 +99,7 @@ class TestSpeculation:
         assert guesser.taken == [1, 1, 2, 1, 1, 1]
 
     def test_more_are_guessed_while_guesses_are_right(self) -> None:
-        assert batches(Speculation(Always()), [1] * 60)[:4] == [3, 6, 12, MOST_GUESSED]
+        assert batches(Speculation(Always()), [1] * 60)[:3] == [3, 10, 13]
 
     def test_no_more_are_guessed_than_are_wanted(self) -> None:
         speculation = Speculation(Always())
@@ -108,15 +108,15 @@ class TestSpeculation:
     @pytest.mark.parametrize("length", [20, 100, 1000])
     def test_guesses_that_are_always_wrong_cost_next_to_nothing(self, length: int) -> None:
         guessed = sum(batches(Speculation(Always()), [2] * length))
-        assert 0 < guessed * 0.25 <= 1 + 0.015 * length
+        assert 0 < guessed * 0.3 <= 1 + 0.005 * length
 
     @given(st.lists(st.booleans(), min_size=1, max_size=300))
     def test_the_loss_is_bounded_whatever_comes(self, is_guessed: list[bool]) -> None:
         reply = [1 if one else 2 for one in is_guessed]
         speculation = Speculation(Always())
         sizes = batches(speculation, reply)
-        time = len(sizes) + 0.25 * sum(sizes)
-        assert time <= len(reply) + 1 + 0.015 * len(reply)
+        time = len(sizes) + 0.3 * sum(sizes)
+        assert time <= len(reply) + 1 + 0.005 * len(reply)
 
     @given(
         st.lists(st.sampled_from([1, 2]), min_size=1, max_size=300),
@@ -129,8 +129,8 @@ class TestSpeculation:
     ) -> None:
         guessers = [Always([1] * length, one), Always([1], other)]
         sizes = batches(Speculation(*guessers), reply)
-        time = len(sizes) + 0.25 * sum(sizes) + sum(guesser.cost * guesser.tried for guesser in guessers)
-        assert time <= len(reply) + 2 * (1 + 0.015 * len(reply)) + 1e-6
+        time = len(sizes) + 0.3 * sum(sizes) + sum(guesser.cost * guesser.tried for guesser in guessers)
+        assert time <= len(reply) + 2 * (1 + 0.005 * len(reply)) + 1e-6
 
     def test_the_first_that_has_a_guess_makes_it(self) -> None:
         first, second = Always([5, 6]), Always([7, 8, 9], cost=0.1)
