@@ -262,12 +262,12 @@ def test_a_text_that_its_context_does_not_hold_is_not_guessed(
 ) -> None:
     monkeypatch.setattr(draft_model, "draft_context_length", lambda metadata, length: 256)
     with Model(model_path, context_length=1024, prompt_lookup=False, draft_model=model_path) as model:
-        ids, end = written(model, VERSE * 20, greedy(20))
-        assert len(ids) == 20 and end.guessed_tokens == 0
+        ids, end = written(model, VERSE * 20, greedy(8))
+        assert len(ids) == 8 and end.guessed_tokens == 0
         prompt = ids_of(model, VERSE * 20)[:240]
-        *events, end = model.events(prompt, sampler=greedy(60))
+        *events, end = model.events(prompt, sampler=greedy(24))
         assert isinstance(end, Finished)
-        assert len([event for event in events if isinstance(event, Token)]) == 60
+        assert len([event for event in events if isinstance(event, Token)]) == 24
         assert 10 <= end.guessed_tokens <= 256 - 240 + 1
 
 
