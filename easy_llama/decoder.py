@@ -1,4 +1,4 @@
-"""Computing tokens: the one place that calls `llama_decode` on the context of a model that writes.
+"""Computing tokens: the one place where the model that writes has its context decode anything.
 
 What is computed and what the KV cache is known to hold change together, here and in `KVCache`.
 """

@@ -184,7 +184,7 @@ class EzllamaApp(App[None], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Note that someone is at work, and do what Textual does."""
-        if isinstance(event, events.InputEvent):
+        if isinstance(event, events.InputEvent | events.Paste):
             self._garbage.at_work()
         await super().on_event(event)
 

@@ -94,20 +94,7 @@ def by_hand(model: Model, draft: DraftModel, text: str, length: int) -> list[int
     """Greedy ids, guessed and computed in the same batches, in a context of its own."""
     prompt = ids_of(model, text)
     with reference(model) as other:
-        memory = lib.llama_get_memory(other.context)
-        ahead = Speculation(draft.guesser(prompt, CancelFlag()))
-        rows, row, found = other.decode(prompt)[-1:], 0, []
-        while len(found) < length:
-            token = int(rows[row].argmax())
-            found.append(token)
-            if ahead.confirms(token):
-                row += 1
-                continue
-            held = len(prompt) + len(found) - 1
-            lib.llama_memory_seq_rm(memory, 0, held, -1)
-            other.go_to(held)
-            rows, row = other.decode([token, *ahead.guess(length - len(found) - 1)]), 0
-        return found
+        return other.greedy_guessed(prompt, Speculation(draft.guesser(prompt, CancelFlag())), length)
 
 
 # What is guessed

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.model import Model
+from easy_llama.speculation import Speculation
 
 N_CTX = 2048
 
@@ -38,10 +39,6 @@ class Reference:
         rows = [lib.llama_get_logits_ith(self.context, place) for place in range(len(tokens))]
         return np.array([np.ctypeslib.as_array(row, (self._n_vocab,)) for row in rows], dtype=np.float64)
 
-    def go_to(self, length: int) -> None:
-        """Go on behind so many tokens, where the cells of later ones were removed."""
-        self._length = length
-
     def decode_each(self, tokens: Sequence[int]) -> npt.NDArray[np.float64]:
         """Decode tokens one at a time, as a generation does; return as `decode`."""
         return np.concatenate([self.decode([token]) for token in tokens])
@@ -52,6 +49,21 @@ class Reference:
         for _ in range(length):
             found.append(int(row.argmax()))
             row = self.decode(found[-1:])[0]
+        return found
+
+    def greedy_guessed(self, prompt: Sequence[int], ahead: Speculation, length: int) -> list[int]:
+        """Read a prompt and go on with the likeliest tokens, guessed and computed in the same batches."""
+        memory = lib.llama_get_memory(self.context)
+        rows, row, found = self.decode(prompt)[-1:], 0, []
+        while len(found) < length:
+            token = int(rows[row].argmax())
+            found.append(token)
+            if ahead.confirms(token):
+                row += 1
+                continue
+            self._length = len(prompt) + len(found) - 1
+            lib.llama_memory_seq_rm(memory, 0, self._length, -1)
+            rows, row = self.decode([token, *ahead.guess(length - len(found) - 1)]), 0
         return found
 
 
