@@ -7,14 +7,13 @@ import ctypes
 from collections.abc import Iterator, Sequence
 
 import llama_cpp
-import numpy as np
-import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.abort import ABORTED, abort_by
 from easy_llama.errors import GenerationError
 from easy_llama.events import CancelFlag, LeftOut, PromptProgress
 from easy_llama.kv_cache import KVCache
+from easy_llama.logits import LogitRows, Logits
 from easy_llama.speculation import MOST_GUESSED
 
 __all__ = ["Decoder", "InterruptedDecoding"]
@@ -57,7 +56,7 @@ class Decoder:
         """At most how many tokens are computed at once."""
         self._context = llama.ctx
         self._context_length = int(lib.llama_n_ctx(llama.ctx))
-        self._n_vocab = n_vocab
+        self._rows = LogitRows(llama.ctx, n_vocab)
         self._n_guessed = 0
         """Tokens in the cells that were guessed, and are not known to be right."""
         # A batch of one token that is used again and again: only its number changes.
@@ -154,15 +153,13 @@ class Decoder:
             self._n_guessed = 0
             self.cache.cut(len(self.cache.ids))
 
-    def logits(self) -> npt.NDArray[np.float32]:
+    def logits(self) -> Logits:
         """Return llama.cpp's own logits after the last token: valid until the next is decoded."""
-        row = lib.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(row, shape=(self._n_vocab,))
+        return self._rows.row()
 
-    def rows(self, count: int) -> npt.NDArray[np.float32]:
+    def rows(self, count: int) -> Logits:
         """Return those after each token of a part that was read for them, shape `(count, n_vocab)`."""
-        rows = lib.llama_get_logits(self._context)
-        return np.ctypeslib.as_array(rows, shape=(count, self._n_vocab))
+        return self._rows.rows(count)
 
     def _settle(self, token: int, cancel: CancelFlag) -> None:
         """Decode a token, with which llama.cpp turns the keys that were slid to their new places.

@@ -56,7 +56,7 @@ class TextStream:
     """
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._pending = b""  # the beginning of a character
         self._stops = StopStrings(stops)
         self._ids: list[int] = []
         self._whole: list[int] = []  # after each token: characters decoded, or -1 within a character
@@ -70,10 +70,13 @@ class TextStream:
 
     def push(self, token: int, data: bytes) -> str:
         """Take the next token and its bytes; return the text that is certain now."""
-        text = self._decoder.decode(data)
+        data = self._pending + data
+        # An incremental decoder does the same, in a dozen calls.
+        text, size = codecs.utf_8_decode(data, "replace", False)
+        self._pending = data[size:]
         self._decoded += len(text)
         self._ids.append(token)
-        self._whole.append(-1 if self._decoder.getstate()[0] else self._decoded)
+        self._whole.append(-1 if self._pending else self._decoded)
         return self._emit(self._stops.feed(text))
 
     def finish(self) -> str:

@@ -21,6 +21,7 @@ from easy_llama.events import CancelFlag
 from easy_llama.gguf import one_line, open_gguf
 from easy_llama.kv_cache import KVCache, cuts_anywhere
 from easy_llama.loading import LoadPlan, draft_context_length, plan_loading
+from easy_llama.logits import LogitRows
 from easy_llama.native_model import OnProgress, load_llama
 from easy_llama.speculation import MOST_COST, Guesser
 from easy_llama.tokenizer import Tokenizer
@@ -116,8 +117,9 @@ class DraftModel:
         self.context_length = int(lib.llama_n_ctx(self.llama.ctx))
         self._cache = KVCache(self.llama)
         self._n_batch = int(self.llama.n_batch)
-        self._n_vocab = Tokenizer(self.llama).n_vocab
-        self._n_shared = min(self._n_vocab, main.n_vocab)
+        n_vocab = Tokenizer(self.llama).n_vocab
+        self._rows = LogitRows(self.llama.ctx, n_vocab)
+        self._n_shared = min(n_vocab, main.n_vocab)
         self._is_end = main.is_end
 
     def guesser(self, prompt: Sequence[int], cancel: CancelFlag) -> Guesser:
@@ -146,9 +148,7 @@ class DraftModel:
         try:
             goes_on = self._read(text, most_kept, cancel)
             while goes_on:
-                row = np.ctypeslib.as_array(
-                    lib.llama_get_logits_ith(self.llama.ctx, -1), shape=(self._n_vocab,)
-                )[: self._n_shared]
+                row = self._rows.row()[: self._n_shared]
                 token = int(row.argmax())
                 # After an end nothing follows that could be computed ahead.
                 if not 1 / np.exp(row - row[token]).sum() >= _SURE or self._is_end(token):

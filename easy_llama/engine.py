@@ -58,6 +58,8 @@ class _Use:
         self.lock = threading.Lock()
         self.owner: int | None = None
         self.cancel = CancelFlag()
+        self.is_over = False
+        """Whether it was freed."""
 
 
 def _free_at_last(llamas: Sequence[llama_cpp.Llama], use: _Use) -> None:
@@ -67,6 +69,7 @@ def _free_at_last(llamas: Sequence[llama_cpp.Llama], use: _Use) -> None:
         use.cancel.cancel()
         if not use.lock.acquire(timeout=_LAST_WAIT):
             return
+    use.is_over = True
     for llama in llamas:
         llama.close()
 
@@ -322,12 +325,8 @@ class Engine:
         with self._use.lock:
             self._free()
 
-    @property
-    def _is_closed(self) -> bool:
-        return self._llama.ctx is None
-
     def _check_open(self) -> None:
-        if self._is_closed:
+        if self._use.is_over:
             raise ModelUnloadedException("the model was unloaded meanwhile; load it again with load()")
 
     def _generate(
@@ -393,7 +392,7 @@ class Engine:
         except InterruptedDecoding:
             pass
         finally:
-            if not self._is_closed:
+            if not self._use.is_over:
                 self._decoder.drop_guesses()
         ended = time.perf_counter()
         yield Finished(
@@ -462,6 +461,6 @@ class Engine:
             try:
                 yield
             finally:
-                if not self._is_closed:
+                if not self._use.is_over:
                     abort_by(self._context, None)
                 self._use.owner = None

@@ -90,6 +90,33 @@ def _samplers(
         yield lib.llama_sampler_init_temp(settings.temp)
 
 
+def drawable_count(settings: SamplerSettings, context_length: int) -> int | None:
+    """Return of how many of the likeliest tokens the drawn one is always one; None where it may be any.
+
+    Top-k takes so many that are the likeliest by then, and a greedy draw one. What comes before that may
+    have lowered as many others as it looks back at.
+
+    Args:
+        settings: how tokens are chosen.
+        context_length: how many tokens the context holds: what -1 stands for in the settings.
+    """
+    count = 1 if settings.is_greedy and not _may_drop_the_likeliest(settings) else settings.top_k or 0
+    adds = (settings.frequency_penalty or 0.0, settings.presence_penalty or 0.0)
+    bias = settings.logit_bias or {}
+    raises = (
+        (settings.repeat_penalty or 1.0) < 1.0 or min(adds) < 0.0 or max(bias.values(), default=0.0) > 0.0
+    )
+    has_sigma = count != 1 and (settings.top_n_sigma or 0.0) > 0.0
+    if count <= 0 or raises or has_sigma or settings.mirostat or settings.has_grammar:
+        return None
+    count += len(bias)
+    if settings.has_penalties:
+        count += _last_n(settings.penalty_last_n or 0, context_length)
+    if settings.dry_multiplier:
+        count += _last_n(settings.dry_penalty_last_n, context_length)
+    return count
+
+
 def _may_drop_the_likeliest(settings: SamplerSettings) -> bool:
     return bool(settings.xtc_probability) or (settings.typical_p is not None and settings.typical_p < 1.0)
 

@@ -1,31 +1,22 @@
 """Which token comes next: draws it, and tells what else could have come."""
 
-import ctypes
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.errors import GenerationError
 from easy_llama.events import Candidate, Candidates, Distribution, Likelihood, LiveSettings
 from easy_llama.likelihood import LikelihoodMeter
-from easy_llama.sampler_chain import follows_grammar, sampler_chain
+from easy_llama.logits import LogitRows, Logits, TokenData, largest_places
+from easy_llama.sampler_chain import drawable_count, follows_grammar, sampler_chain
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 from easy_llama.tokenizer import Tokenizer
 
 __all__ = ["TokenChooser", "distribution"]
-
-# llama_token_data in llama.h.
-_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-
-_BLOCK = 64
-"""How many probabilities are compared as one in the search for the likeliest."""
-
-Logits = npt.NDArray[np.float32]
 
 
 class TokenChooser:
@@ -60,6 +51,8 @@ class TokenChooser:
     ) -> None:
         self._tokenizer = tokenizer
         self._context = context
+        self._rows = LogitRows(context, tokenizer.n_vocab)
+        self._data = TokenData(tokenizer.n_vocab)
         self._context_length = context_length
         self.seed = seed
         """What the first draw was made with."""
@@ -80,6 +73,7 @@ class TokenChooser:
         self._next_report = 0.0
         self._drawing = ExitStack()
         self._chain = self._new_chain(self._drawing, draws=True)
+        self._drawable = drawable_count(settings, context_length)
         self._watching = ExitStack()
         self._watched_chain: Any = None
 
@@ -96,10 +90,10 @@ class TokenChooser:
         """
         if self._live.sampler is not self._followed:
             self._follow(self._live.sampler)
-        if logits is None and not self._settings.has_grammar:
+        if logits is None and self._drawable is None and not self._settings.has_grammar:
             token = int(lib.llama_sampler_sample(self._chain, self._context, self.row))
         else:
-            token = self._draw_from(self._last_logits() if logits is None else logits)
+            token = self._draw_from(self._rows.row(self.row) if logits is None else logits)
         self._said.append(token)
         if self._watched_chain is not None:
             lib.llama_sampler_accept(self._watched_chain, token)
@@ -116,7 +110,7 @@ class TokenChooser:
             return None
         if self._meter is None:
             self._meter = LikelihoodMeter(self._tokenizer.n_vocab)
-        return self._meter.measure(self._last_logits() if logits is None else logits, token)
+        return self._meter.measure(self._rows.row(self.row) if logits is None else logits, token)
 
     def report(self, logits: Logits | None = None) -> Candidates | None:
         """Return what could come next where that is wanted now.
@@ -137,7 +131,7 @@ class TokenChooser:
             self._watched_chain = self._new_chain(self._watching, draws=False)
         found = distribution(
             self._watched_chain,
-            self._last_logits() if logits is None else logits,
+            self._rows.row(self.row) if logits is None else logits,
             self._live.candidates,
             self._tokenizer,
             is_greedy=self._settings.is_greedy,
@@ -155,6 +149,7 @@ class TokenChooser:
         )
         drawing = ExitStack()
         self._chain = self._new_chain(drawing, draws=True)
+        self._drawable = drawable_count(self._settings, self._context_length)
         self._drawing.close()
         self._drawing = drawing
         self._stop_watching()
@@ -177,26 +172,21 @@ class TokenChooser:
         )
         return stack.enter_context(chain)
 
-    def _last_logits(self) -> Logits:
-        """Return llama.cpp's own logits of the token that comes next: valid until more is decoded."""
-        row = lib.llama_get_logits_ith(self._context, self.row)
-        return np.ctypeslib.as_array(row, shape=(self._tokenizer.n_vocab,))
-
     def _draw_from(self, logits: Logits) -> int:
         """Draw a token from logits.
 
         llama.cpp draws some token even where none is possible, and ends the whole process when a grammar
         is then told of it.
         """
-        _memory, array = _token_data(logits)
-        lib.llama_sampler_apply(self._chain, ctypes.byref(array))
-        drawn = array.data[array.selected]
-        if not drawn.logit > -np.inf:
+        data = self._data
+        data.take(logits, self._drawable)
+        data.apply(self._chain)
+        token, logit = data.drawn
+        if not logit > -np.inf:
             raise GenerationError(
                 "no token is possible here: the grammar, the JSON schema or the logit bias forbids all "
                 "that the model could say; change or switch off one of them"
             )
-        token = int(drawn.id)
         lib.llama_sampler_accept(self._chain, token)
         return token
 
@@ -221,9 +211,10 @@ def distribution(
         also: a token to tell of in any case.
     """
     before = _softmax(logits)
-    _memory, array = _token_data(logits)
-    lib.llama_sampler_apply(chain, ctypes.byref(array))
-    left = _rows(array)
+    data = TokenData(len(logits))
+    data.take(logits)
+    data.apply(chain)
+    left = data.left
     left = left[left["logit"] > -np.inf]
     if is_greedy:
         left = left[left["logit"].argmax() :][:1] if len(left) else left
@@ -243,37 +234,13 @@ def distribution(
     return Distribution(tuple(rows), int(np.count_nonzero(after)))
 
 
-def _token_data(logits: Logits) -> tuple[npt.NDArray[Any], Any]:
-    """Return logits as llama.cpp's samplers want them; the first value owns the memory of the second."""
-    data = np.empty(len(logits), dtype=_TOKEN_DATA)
-    data["id"] = np.arange(len(logits), dtype=np.int32)
-    data["logit"] = logits
-    data["p"] = 0.0
-    pointer = data.ctypes.data_as(lib.llama_token_data_p)
-    return data, lib.llama_token_data_array(data=pointer, size=len(data), selected=-1, sorted=False)
-
-
-def _rows(array: Any) -> npt.NDArray[Any]:
-    """Return what samplers left of an array; XTC moves its begin."""
-    memory = (ctypes.c_char * (array.size * _TOKEN_DATA.itemsize)).from_address(
-        ctypes.addressof(array.data.contents)
-    )
-    return np.frombuffer(memory, dtype=_TOKEN_DATA)
-
-
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _softmax(logits: Logits) -> Logits:
     shares = np.exp(logits - logits.max())
     return shares / shares.sum(dtype=np.float64)  # type: ignore[no-any-return]
 
 
-def _likeliest(probabilities: npt.NDArray[np.float32], count: int) -> list[int]:
+def _likeliest(probabilities: Logits, count: int) -> list[int]:
     """Return the places of the largest, in no order."""
     count = min(count, len(probabilities))
-    n_blocks = len(probabilities) // _BLOCK
-    if n_blocks < count:
-        return [int(place) for place in np.argpartition(probabilities, -count)[-count:]]
-    # As many blocks hold one that is at least so large, so none of the likeliest is smaller. What is left
-    # are a few dozen, where partitioning a whole vocabulary took most of the time of a look.
-    largest = probabilities[: n_blocks * _BLOCK].reshape(n_blocks, _BLOCK).max(axis=1)
-    places = np.flatnonzero(probabilities >= np.partition(largest, -count)[-count])
+    places = largest_places(probabilities, count)
     return [int(place) for place in places[np.argpartition(probabilities[places], -count)[-count:]]]

@@ -389,7 +389,7 @@ def test_what_only_one_of_both_has_is_not_guessed_and_not_read(drafted: Model, d
         assert max(expected) not in draft.guesser(prompt, CancelFlag()).guess(4)
     # A token that the draft does not know.
     guesser = draft.guesser(prompt, CancelFlag())
-    guesser.append(draft._n_vocab)
+    guesser.append(draft.llama.n_vocab())
     assert guesser.guess(4) == () and guesser.cost == 0
 
 

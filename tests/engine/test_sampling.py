@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from llama_cpp import llama_cpp as lib
 
 from easy_llama.errors import GenerationError
 from easy_llama.events import Finished, Token
+from easy_llama.logits import TokenData, largest_places
 from easy_llama.model import Model
-from easy_llama.sampler_chain import sampler_chain
+from easy_llama.sampler_chain import drawable_count, sampler_chain
 from easy_llama.samplers import PRESETS, GreedyDecoding, RandomSampling, SamplerSettings, SimpleSampling
 
 TEXT = "The cat sat on the mat. The dog lay by the door. The cat sat on the"
@@ -193,6 +196,82 @@ def test_dry_takes_more_off_the_longer_the_repetition(
     assert taken_off(dry_sequence_breakers=(" sat",)) < taken_off(dry_sequence_breakers=())
 
 
+def drawn(model: Model, settings: SamplerSettings, rows: Sequence[Logits], count: int | None) -> list[int]:
+    """Return what a chain draws from rows of logits, one after the other, given so many of the likeliest."""
+    data, tokens = TokenData(model.n_vocab), []
+    length = model.context_length
+    vocab = model.tokenizer.vocab
+    with sampler_chain(settings, vocab=vocab, seed=1, context=[1, 2, 3], context_length=length) as chain:
+        for logits in rows:
+            data.take(logits, count)
+            data.apply(chain)
+            token, logit = data.drawn
+            assert logit > -np.inf
+            lib.llama_sampler_accept(chain, token)
+            tokens.append(token)
+    return tokens
+
+
+@given(
+    settings=st.builds(
+        SamplerSettings,
+        temp=st.sampled_from([0.0, 0.8, 1.0, None]),
+        top_k=st.sampled_from([1, 2, 40, 700, 10**6, 0]),
+        top_p=st.sampled_from([0.0, 0.9, 1.0]),
+        min_p=st.sampled_from([0.0, 0.05]),
+        repeat_penalty=st.sampled_from([1.0, 1.5, 0.7]),
+        frequency_penalty=st.sampled_from([0.0, 0.0, 2.0, -2.0]),
+        presence_penalty=st.sampled_from([0.0, 0.0, 2.0, -2.0]),
+        penalty_last_n=st.sampled_from([64, 4, 0, -1]),
+        typical_p=st.sampled_from([1.0, 1.0, 0.5]),
+        top_n_sigma=st.sampled_from([-1.0, -1.0, 1.5]),
+        xtc_probability=st.sampled_from([0.0, 0.0, 0.6]),
+        dry_multiplier=st.sampled_from([0.0, 0.0, 3.0]),
+        dry_allowed_length=st.just(1),
+        dry_penalty_last_n=st.sampled_from([-1, 3, 0]),
+        mirostat=st.sampled_from([0, 0, 0, 1, 2]),
+        logit_bias=st.dictionaries(
+            st.integers(0, 49_151), st.sampled_from([-3.0, float("-inf"), 9.0]), max_size=3
+        ),
+    ),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(settings=SamplerSettings(), seed=0)
+@example(settings=GreedyDecoding.replace(repeat_penalty=2.0), seed=0)
+def test_what_is_left_out_of_a_draw_could_not_have_been_drawn(
+    model: Model, settings: SamplerSettings, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    # The same few are the likeliest again and again, so that penalties matter.
+    basis = chance.normal(0.0, 3.0, model.n_vocab)
+    rows = [(basis + chance.normal(0.0, 0.5, model.n_vocab)).astype(np.float32) for _ in range(6)]
+    count = drawable_count(settings, model.context_length)
+    assert drawn(model, settings, rows, count) == drawn(model, settings, rows, None)
+
+
+def test_of_most_presets_only_a_few_tokens_can_be_drawn(model: Model) -> None:
+    found = {name for name, preset in PRESETS.items() if drawable_count(preset, 4096) is not None}
+    assert found == {name for name, preset in PRESETS.items() if preset.is_greedy or (preset.top_k or 0) > 0}
+    logits = np.random.default_rng(1).normal(0.0, 3.0, model.n_vocab).astype(np.float32)
+    data = TokenData(model.n_vocab)
+    data.take(logits, drawable_count(SamplerSettings(), 4096))
+    assert 40 <= len(data.left) < 400
+
+
+@given(
+    values=st.lists(st.sampled_from([-float("inf"), -1.0, 0.0, 0.5, 7.0, float("nan")]), max_size=400),
+    count=st.integers(1, 300),
+)
+def test_the_largest_places_hold_the_largest_values(values: list[float], count: int) -> None:
+    row = np.array([*values, 1.0], dtype=np.float32)
+    places = largest_places(row, count)
+    assert list(places) == sorted(set(places))
+    if not np.isnan(row).any():
+        wanted = np.sort(row)[::-1][:count]
+        assert np.array_equal(np.sort(row[places])[::-1][: len(wanted)], wanted)
+    assert len(places) >= min(count, len(row))
+
+
 @pytest.mark.parametrize("tau", [1.0, 2.5, 5.0])
 def test_mirostat_2_leaves_what_surprises_less_than_it_aims_at(
     model: Model, prompt: list[int], logits: Logits, tau: float
@@ -262,8 +341,8 @@ def test_a_json_schema_is_followed(model: Model) -> None:
         "required": ["animal", "legs"],
         "additionalProperties": False,
     }
-    for given in (schema, json.dumps(schema)):
-        text = model.generate(TEXT, sampler=GreedyDecoding.replace(json_schema=given, max_len_tokens=80))
+    for written in (schema, json.dumps(schema)):
+        text = model.generate(TEXT, sampler=GreedyDecoding.replace(json_schema=written, max_len_tokens=80))
         reply = json.loads(text)
         assert reply["animal"] in ("cat", "dog") and isinstance(reply["legs"], int)
 
