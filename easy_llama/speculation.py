@@ -14,19 +14,20 @@ __all__ = ["MOST_COST", "MOST_GUESSED", "Guesser", "Speculation"]
 MOST_GUESSED = 15
 """Tokens that are guessed at a time."""
 
-_COST = 0.3
-"""What computing one more token in a batch takes, in single tokens.
+_BATCH, _COST = 0.2, 0.35
+"""What a batch takes beyond its first token, and what each further token of it takes, in single tokens.
 
-Measured with SmolLM2-135M on two cores, between single tokens: 0.32 for the second, 0.27 each with 8, 0.26
-with 16. A larger model waits more for its memory, and a batch costs it less.
+Measured in replies of SmolLM2-135M on two cores: 0.45 to 0.6 for one more token, 0.75 to 0.9 for 2, 1.6 for
+4 and 2.5 for 7; and the single token after a batch takes 0.05 to 0.15 longer, as llama.cpp plans its
+computation anew. A larger model waits more for its memory, and a batch costs it less.
 """
-_START, _MOST = 1.0, 4.0
+_START, _MOST = 1.3, 4.0
 """Of an account of a reply, in single tokens."""
-_EARNED = 0.005
+_EARNED = 0.003
 """What each token adds that comes without a guess: the share of its time that wrong guesses may cost."""
 _FIRST = 6
 
-MOST_COST = _START - _COST
+MOST_COST = _START - _BATCH - _COST
 """A guesser that takes more time a token is never asked: no account that has earned nothing could pay it."""
 
 
@@ -50,6 +51,8 @@ class Guesser(Protocol):
 class _Account:
     """What one guesser may cost a reply, in single tokens, and what it earned."""
 
+    __slots__ = ("_balance", "_wanted", "guesser")
+
     def __init__(self, guesser: Guesser) -> None:
         self.guesser = guesser
         self._balance = _START
@@ -57,7 +60,7 @@ class _Account:
 
     def guess(self, most: int) -> tuple[int, ...]:
         """Return as much of a guess as can be paid for, `most` tokens or fewer."""
-        affordable = int(self._balance / (_COST + self.guesser.cost))
+        affordable = int((self._balance - _BATCH) / (_COST + self.guesser.cost))
         count = min(self._wanted, affordable, most, MOST_GUESSED)
         if count <= 0:
             return ()
@@ -68,7 +71,7 @@ class _Account:
 
     def enter(self, guessed: int, right: int) -> None:
         """Enter how many tokens were guessed, and how many of them were right."""
-        self._balance = min(self._balance + right - _COST * guessed, _MOST)
+        self._balance = min(self._balance + right - _BATCH - _COST * guessed, _MOST)
         if right == guessed:
             self._wanted = min(2 * self._wanted, MOST_GUESSED)
         else:
@@ -84,13 +87,15 @@ class Speculation:
 
     It keeps an account of each guesser: a guess costs what making and computing it took, a right one earns
     the token that it saved, and nothing is guessed that the account cannot pay. So a reply of which nothing
-    is guessed right is slowed down by a token and half a hundredth at most, for each guesser, and by what
+    is guessed right is slowed down by 1.3 tokens and three thousandths at most, for each guesser, and by what
     that takes to read the text before the reply. It depends on the tokens alone and on no clock, so that the
     same reply is computed in the same batches again.
 
     Args:
         guessers: know the text before the reply. The first one that has a guess makes it.
     """
+
+    __slots__ = ("_accounts", "_asked", "_guessed", "_n_right", "right_tokens")
 
     def __init__(self, *guessers: Guesser) -> None:
         self._accounts = [_Account(guesser) for guesser in guessers]
