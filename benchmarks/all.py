@@ -1,11 +1,14 @@
 """All figures of docs/performance.md, each beside its reference, in one table.
 
-    python benchmarks/all.py                    # some ten minutes on a quiet machine; writes the table
+    python benchmarks/all.py                    # some twenty minutes on a quiet machine; writes the table
     python benchmarks/all.py --quick --print    # a minute or two: shows that all of it works, and no more
 
 Each benchmark runs in a process of its own, one after the other, so that none finds the memory or the caches
 of another; those that take part have a function `rows`. A benchmark that fails is told of, and the others go
 on. The table stands between two comments in docs/performance.md and takes the place of the last one.
+
+Where llama.cpp can use a GPU, a second table is written from the same benchmarks, with all layers on it, on
+both sides. `--n-gpu-layers N` measures that alone: 0 is the first table.
 """
 
 import argparse
@@ -20,13 +23,27 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from report import Row, UnequalWorkError, add_model, machine, markdown, parse
+from report import (
+    Row,
+    UnequalWorkError,
+    add_layers,
+    add_model,
+    gpus,
+    machine,
+    markdown,
+    parse,
+    use_gpu_layers,
+)
 
 BENCHMARKS = ("decode", "lookup", "app", "latency", "turns", "memory", "imports", "footprint")
 """Those with a function `rows(model, quick=...)`, in their order; what is not there is left out."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by benchmarks/all.py -->", "<!-- end of the figures -->"
+GPU_BEGIN = "<!-- figures on a GPU: written by benchmarks/all.py -->"
+
+NOT_OF_A_GPU = ("imports",)
+"""Those that load no model."""
 
 
 class PageError(Exception):
@@ -60,17 +77,17 @@ def there_are() -> list[str]:
     return [name for name in BENCHMARKS if importlib.util.find_spec(name) is not None]
 
 
-def with_table(page: str, table: str) -> str:
-    """Return the page with the table in its place.
+def with_table(page: str, table: str, begin: str = BEGIN) -> str:
+    """Return the page with a table in its place, which starts at `begin`.
 
     Raises:
         PageError: it has none.
     """
-    before, begin, rest = page.partition(BEGIN)
+    before, found, rest = page.partition(begin)
     _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise PageError(f"there is no {BEGIN} with {END} after it")
-    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+    if not found or not end:
+        raise PageError(f"there is no {begin} with {END} after it")
+    return f"{before}{begin}\n\n{table}\n{END}{after}"
 
 
 def table_of(rows: Sequence[Row], model: Path, seconds: float) -> str:
@@ -82,6 +99,7 @@ def table_of(rows: Sequence[Row], model: Path, seconds: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--quick", action="store_true", help="short runs, which show that all of it works")
     parser.add_argument("--print", action="store_true", help="print the table, and leave the page alone")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, help="these alone, printed")
@@ -90,17 +108,18 @@ def main() -> None:
     if arguments.one:
         print_one(arguments.one, arguments.model, quick=arguments.quick)
         return
-    began = time.perf_counter()
-    rows = [
-        row
-        for name in arguments.only or there_are()
-        for row in rows_of(name, arguments.model, quick=arguments.quick)
-    ]
-    table = table_of(rows, arguments.model, time.perf_counter() - began)
-    print(table)
-    if not (arguments.print or arguments.quick or arguments.only):
-        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
-        print(f"written to {PAGE}", file=sys.stderr)
+    tables = [0, -1] if arguments.n_gpu_layers is None and gpus() else [arguments.n_gpu_layers or 0]
+    for layers in tables:
+        use_gpu_layers(layers)
+        began = time.perf_counter()
+        names = arguments.only or [name for name in there_are() if not layers or name not in NOT_OF_A_GPU]
+        rows = [row for name in names for row in rows_of(name, arguments.model, quick=arguments.quick)]
+        table = table_of(rows, arguments.model, time.perf_counter() - began)
+        print(table)
+        if not (arguments.print or arguments.quick or arguments.only):
+            page = PAGE.read_text(encoding="utf-8")
+            PAGE.write_text(with_table(page, table, GPU_BEGIN if layers else BEGIN), encoding="utf-8")
+            print(f"written to {PAGE}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from llama_cpp import llama_cpp as lib
-from report import UnequalWorkError, add_model, conditions, parse, spread
+from report import UnequalWorkError, add_layers, add_model, conditions, load, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
@@ -111,6 +111,7 @@ def once(context: Context, shared: list[int], one: list[int], other: list[int]) 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=1000, help="length of each branch (1,000)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)
@@ -122,7 +123,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     try:
-        model = Model(str(arguments.model), context_length=512)
+        model = load(arguments.model, 512)
         ids = model.tokenize(" ".join(str(number) for number in range(arguments.tokens * 3)))
         tail = arguments.tokens * 2 // 3
         shared, one, other = (

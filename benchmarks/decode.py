@@ -26,9 +26,11 @@ from report import (
     SPREAD_WIDTH,
     Row,
     UnequalWorkError,
+    add_layers,
     add_model,
     conditions,
     line,
+    load,
     parse,
     ratio_row,
     spread,
@@ -197,7 +199,7 @@ def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
     """Return what `all.py` writes of it."""
     few, many = (24, 32) if quick else (512, 1500)
     rounds = (1, 1) if quick else (5, 3)
-    with Model(path, context_length=many + ROOM_FOR_PROMPT, prompt_lookup=False) as model:
+    with load(path, many + ROOM_FOR_PROMPT, prompt_lookup=False) as model:
         drawing = {"default chain": default_chain, "every sampler": every_sampler}
         paths = {"bare loop": bare, "stream": stream, **drawing}
         short = measure(model, few, rounds[0], paths, others=tuple(drawing))
@@ -230,6 +232,7 @@ def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[256, 1500], help="reply lengths"
     )
@@ -244,7 +247,7 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         length = max(arguments.tokens) + ROOM_FOR_PROMPT
-        model = Model(str(arguments.model), context_length=length, prompt_lookup=False)
+        model = load(arguments.model, length, prompt_lookup=False)
         measured = {
             n_tokens: measure(model, n_tokens, arguments.rounds or (9 if n_tokens < 1000 else 6))
             for n_tokens in arguments.tokens

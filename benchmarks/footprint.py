@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import Row, add_model, parse
+from report import Row, add_layers, add_model, n_gpu_layers, parse
 
 PROGRAMS = ("bare loop", "Model.stream", "app")
 PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
@@ -61,7 +61,14 @@ def run_bare(model: Path, n_tokens: int) -> None:
     from easy_llama.native_model import load_llama
 
     # Loaded as the others are: the weights may be laid out in other ways, which take other memory.
-    llama = load_llama(model, None, n_ctx=4 * n_tokens, n_threads=THREADS, n_threads_batch=THREADS)
+    llama = load_llama(
+        model,
+        None,
+        n_ctx=4 * n_tokens,
+        n_gpu_layers=n_gpu_layers(),
+        n_threads=THREADS,
+        n_threads_batch=THREADS,
+    )
     bare_loop(llama, llama.tokenize(PROMPT.encode()), n_tokens)
     print(resident(os.getpid()))
 
@@ -70,7 +77,7 @@ def run_stream(model: Path, n_tokens: int) -> None:
     """Write with the library."""
     import easy_llama as ez
 
-    loaded = ez.Model(model, context_length=4 * n_tokens, n_threads=THREADS)
+    loaded = ez.Model(model, 4 * n_tokens, n_gpu_layers(), n_threads=THREADS)
     for _ in loaded.stream(PROMPT, sampler=ez.samplers.GreedyDecoding.replace(max_len_tokens=n_tokens)):
         pass
     print(resident(os.getpid()))
@@ -103,6 +110,7 @@ def rows(model: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=256, help="the length of the reply (256)")
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="how often each is looked at (3)")
     parser.add_argument("--program", choices=PROGRAMS[:2], help=argparse.SUPPRESS)

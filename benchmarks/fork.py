@@ -19,7 +19,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, parse, spread
+from report import (
+    SPREAD_WIDTH,
+    UnequalWorkError,
+    add_layers,
+    add_model,
+    conditions,
+    line,
+    load,
+    parse,
+    spread,
+)
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import Finished, Token
@@ -108,6 +118,7 @@ def table(measured: dict[int, list[Fork]]) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[200, 1500], help="prompt lengths"
     )
@@ -121,7 +132,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     try:
-        model = Model(str(arguments.model), context_length=max(arguments.tokens) + REPLY + FOLLOWING)
+        model = load(arguments.model, max(arguments.tokens) + REPLY + FOLLOWING)
         measured = {length: measure(model, length, arguments.rounds) for length in arguments.tokens}
     except (EasyLlamaError, UnequalWorkError) as error:
         sys.exit(f"not measured: {error}")

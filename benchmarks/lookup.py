@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import SPREAD_WIDTH, Row, UnequalWorkError, add_model, conditions, line, parse
+from report import SPREAD_WIDTH, Row, UnequalWorkError, add_layers, add_model, conditions, line, load, parse
 
 from easy_llama import formats
 from easy_llama.bare_loop import bare_loop
@@ -168,7 +168,7 @@ def table(found: dict[str, list[Reply]]) -> Iterator[str]:
 def rows(path: Path, *, quick: bool) -> list[Row]:
     """Return what `all.py` writes of it."""
     rounds = 1 if quick else 3
-    with Model(path, context_length=LONGEST, prompt_lookup=True) as model:
+    with load(path, LONGEST, prompt_lookup=True) as model:
         found = measure_all(model, 16 if quick else 300, rounds, few=quick)
     repeating, prose = found["repeating"], found["prose"]
     how = f"`lookup.py`, {rounds} rounds"
@@ -191,13 +191,14 @@ def rows(path: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=300, help="of a reply at most (300)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)
     if not 8 <= arguments.tokens <= LONGEST // 2 or arguments.rounds < 1:
         parser.error(f"give 8 to {LONGEST // 2} tokens, and at least 1 round")
     try:
-        with Model(str(arguments.model), context_length=LONGEST, prompt_lookup=True) as model:
+        with load(arguments.model, LONGEST, prompt_lookup=True) as model:
             print(*table(measure_all(model, arguments.tokens, arguments.rounds)), sep="\n")
             print(conditions(model))
     except (EasyLlamaError, UnequalWorkError) as error:

@@ -29,9 +29,11 @@ from report import (
     SPREAD_WIDTH,
     Row,
     UnequalWorkError,
+    add_layers,
     add_model,
     conditions,
     line,
+    load,
     most_row,
     parse,
     spread,
@@ -197,6 +199,7 @@ def table(measured: dict[str, list[tuple[float, float]]]) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=1500, help="length of the prompts (1,500)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)
@@ -211,7 +214,7 @@ def measure_all(
     """Return the pairs of each situation, re-rolls in single tokens, divergences, and the conditions."""
     divergences: list[float] = []
     singles: list[float] = []
-    model = Model(str(path), context_length=length + ROOM)
+    model = load(path, length + ROOM)
     model.engine.shelf.budget = 1 << 30
     measured = {}
     with tempfile.TemporaryDirectory() as folder:

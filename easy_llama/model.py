@@ -3,10 +3,9 @@
 import sys
 import time
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -15,15 +14,9 @@ import llama_cpp
 import numpy as np
 from llama_cpp import llama_cpp as lib
 
-from easy_llama import llama_log
-from easy_llama.cache_types import DEFAULT_CACHE_TYPE, cache_type_problem, ggml_number
-from easy_llama.draft_model import DraftModel, plan_draft
+from easy_llama.cache_types import DEFAULT_CACHE_TYPE
 from easy_llama.engine import Engine
-from easy_llama.errors import (
-    ContextScalingWarning,
-    ExceededContextLengthException,
-    ModelUnloadedException,
-)
+from easy_llama.errors import ExceededContextLengthException, ModelUnloadedException
 from easy_llama.events import (
     CancelFlag,
     Event,
@@ -33,9 +26,8 @@ from easy_llama.events import (
     LiveSettings,
     Token,
 )
-from easy_llama.gguf import GGUFArray, open_gguf
-from easy_llama.loading import LoadPlan, plan_loading
-from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
+from easy_llama.loaded_model import LoadedModel, ModelOptions, load_model
+from easy_llama.native_model import OnProgress, supports_gpu_offload
 from easy_llama.prompt import Piece, encode_prompt
 from easy_llama.prompt_lookup import PromptLookup
 from easy_llama.samplers import DefaultSampling, SamplerSettings, SimpleSampling
@@ -46,35 +38,10 @@ __all__ = ["ExceededContextLengthException", "Model", "ModelUnloadedException", 
 
 Stops = Sequence[str | int]
 
-_NOTABLE_SCALE = 2.0
-"""From this many native context lengths on, a person is warned of the quality.
-
-YaRN (arXiv:2309.00071, section 3.1) found that models stretched by the NTK-aware rule alone reach less far
-than the factor says. SmolLM2-135M's loss over the same 256 tokens rose by 0.009 nats at 1.5 times and by
-0.034 at twice its native length.
-"""
-
 
 class _SupportsWriteAndFlush(Protocol):
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """How a model was asked to be loaded."""
-
-    context_length: int | None
-    n_gpu_layers: int
-    offload_kqv: bool
-    flash_attn: bool
-    verbose: bool
-    n_threads: int | None
-    n_batch: int | None
-    cache_type_k: str
-    cache_type_v: str
-    prompt_lookup: bool | None
-    draft_model: str | Path | None
 
 
 class Model:
@@ -128,7 +95,7 @@ class Model:
         on_progress: OnProgress | None = None,
     ) -> None:
         self.filename = str(Path(model_path).expanduser())
-        self._options = _Options(
+        self._options = ModelOptions(
             context_length=context_length,
             n_gpu_layers=n_gpu_layers,
             offload_kqv=offload_kqv,
@@ -153,62 +120,23 @@ class Model:
         """
         if self._llama is not None:
             return
-        options = self._options
-        if problem := cache_type_problem(options.cache_type_k, options.cache_type_v, options.flash_attn):
-            raise ValueError(problem)
-        path = Path(self.filename)
-        with open_gguf(path) as header:
-            header.check_complete()
-            n_bytes = header.size
-            metadata = {
-                key: value for key, value in header.metadata.items() if not isinstance(value, GGUFArray)
-            }
-            plan = plan_loading(
-                header.metadata,
-                context_length=options.context_length,
-                n_batch=options.n_batch,
-                n_threads=options.n_threads,
-            )
-        if plan.context_scale >= _NOTABLE_SCALE:
-            warnings.warn(_scaling_warning(path, plan), ContextScalingWarning, stacklevel=3)
-        # A draft that cannot be right is told of before the model takes its time.
-        draft_plan = None if options.draft_model is None else plan_draft(options.draft_model, plan)
-        share = 1.0 if draft_plan is None else n_bytes / (n_bytes + draft_plan.file_size)
-        llama_log.set_verbose(options.verbose)
-        llama = load_llama(
-            path,
-            _part_of(self._on_progress, 0.0, share),
-            type_k=ggml_number(options.cache_type_k),
-            type_v=ggml_number(options.cache_type_v),
-            **_native_options(plan, options),
-        )
-        draft = None
-        if draft_plan is not None:
-            try:
-                on_progress = _part_of(self._on_progress, share, 1.0)
-                draft_options = _native_options(draft_plan.loading, options)
-                draft = DraftModel(draft_plan.path, llama, on_progress, **draft_options)
-            except BaseException:
-                llama.close()
-                raise
-        self._llama = llama
-        self._tokenizer = Tokenizer(llama)
-        self._engine = Engine(llama, self._tokenizer, draft.llama if draft else None)
-        self._describe(metadata, plan)
-        self.draft_model = None if draft_plan is None else str(draft_plan.path)
-        self._engine.guess_with(
-            *([_look_up] if self.prompt_lookup else []), *([draft.guesser] if draft else [])
-        )
+        loaded = load_model(Path(self.filename), self._options, self._on_progress)
+        draft = loaded.draft
+        self._llama = loaded.llama
+        self._tokenizer = Tokenizer(loaded.llama)
+        self._engine = Engine(loaded.llama, self._tokenizer, draft.llama if draft else None)
+        self._describe(loaded)
+        self._engine.guess_with(*([_look_up] if loaded.looks_up else []), *([draft.guesser] if draft else []))
 
-    def _describe(self, metadata: Mapping[str, Any], plan: LoadPlan) -> None:
+    def _describe(self, loaded: LoadedModel) -> None:
         """Set the attributes to what was really loaded."""
-        llama = self.llama
+        llama, plan, metadata = loaded.llama, loaded.plan, loaded.metadata
         self.metadata = dict(metadata)
         self.verbose = self._options.verbose
-        self.n_gpu_layers = self._options.n_gpu_layers if supports_gpu_offload() else 0
+        self.n_gpu_layers = loaded.n_gpu_layers
+        self.prompt_lookup = loaded.looks_up
+        self.draft_model = str(loaded.draft.path) if loaded.draft else None
         self.flash_attn = llama.context_params.flash_attn_type == lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        wish = self._options.prompt_lookup
-        self.prompt_lookup = _gains_by_lookup(metadata, self.n_gpu_layers) if wish is None else wish
         self.context_length = self._engine.context_length
         self.n_ctx = self.context_length
         self.n_ctx_train = int(lib.llama_model_n_ctx_train(llama.model))
@@ -540,47 +468,8 @@ def _choice(text: str, finish_reason: str | None) -> dict[str, Any]:
     return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _part_of(on_progress: OnProgress | None, start: float, end: float) -> OnProgress | None:
-    """Return what is told of a part of the loading, so that it is told of all of it."""
-    if on_progress is None:
-        return None
-    return lambda share: on_progress(start + (end - start) * share)
-
-
-def _native_options(plan: LoadPlan, options: _Options) -> dict[str, Any]:
-    """Return what `llama_cpp.Llama` is told of the model itself and of its draft model alike."""
-    return {
-        "n_ctx": plan.context_length,
-        "n_batch": plan.n_batch,
-        "n_ubatch": plan.n_batch,
-        "n_threads": plan.n_threads,
-        "n_threads_batch": plan.n_threads_batch,
-        "rope_freq_base": plan.rope_freq_base,
-        "n_gpu_layers": options.n_gpu_layers,
-        "offload_kqv": options.offload_kqv,
-        "flash_attn": options.flash_attn,
-    }
-
-
-def _scaling_warning(path: Path, plan: LoadPlan) -> str:
-    return (
-        f"{path.name} was trained for {plan.native_context_length:,} tokens; in a context of "
-        f"{plan.context_length:,}, {plan.context_scale:.3g} times that, its replies get worse. "
-        f"A context_length below {_NOTABLE_SCALE:g} times the native one loses little."
-    )
-
-
 def _look_up(prompt: Sequence[int], _cancel: CancelFlag) -> PromptLookup:
     return PromptLookup(prompt)
-
-
-def _gains_by_lookup(metadata: Mapping[str, object], n_gpu_layers: int) -> bool:
-    """Return whether it was measured for such a model that several tokens take little longer than one.
-
-    Where each token chooses experts of its own, more of the weights are read for several.
-    """
-    n_experts = metadata.get(f"{metadata.get('general.architecture')}.expert_count", 0)
-    return n_gpu_layers == 0 and not n_experts
 
 
 def _token_or_none(token: int) -> int | None:

@@ -16,8 +16,7 @@ from support.memory import run_fresh
 from support.reference import reference
 
 import easy_llama as ez
-from easy_llama import draft_model, native_model
-from easy_llama import model as model_module
+from easy_llama import draft_model, loaded_model, native_model
 from easy_llama.abort import ABORTED
 from easy_llama.draft_model import DraftModel
 from easy_llama.errors import DraftModelError, ModelLoadError
@@ -67,7 +66,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[llama_cpp.Llama]:
         llamas.append(native_model.load_llama(path, on_progress, **options))
         return llamas[-1]
 
-    monkeypatch.setattr(model_module, "load_llama", load)
+    monkeypatch.setattr(loaded_model, "load_llama", load)
     monkeypatch.setattr(draft_model, "load_llama", load)
     return llamas
 

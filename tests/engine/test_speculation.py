@@ -225,9 +225,9 @@ def test_the_same_seed_gives_the_same_reply_again(model: Model) -> None:
 def test_it_is_on_where_it_was_measured_to_gain(
     metadata: dict[str, object], layers: int, gains: bool
 ) -> None:
-    from easy_llama.model import _gains_by_lookup
+    from easy_llama.loaded_model import gains_by_lookup
 
-    assert _gains_by_lookup(metadata, layers) is gains
+    assert gains_by_lookup(metadata, layers) is gains
 
 
 def test_a_wish_is_followed(model_path: object) -> None:

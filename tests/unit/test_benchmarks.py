@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,31 @@ def test_the_table_takes_the_place_of_the_last_one(benchmarks: Benchmarks) -> No
     assert everything.with_table(new, "| new |\n") == new
     with pytest.raises(everything.PageError):
         everything.with_table("# Speed\n", "| new |\n")
-    assert everything.with_table(everything.PAGE.read_text(encoding="utf-8"), "x")
+
+
+def test_the_page_has_a_place_for_each_table(benchmarks: Benchmarks) -> None:
+    everything = benchmarks.all
+    page = everything.PAGE.read_text(encoding="utf-8")
+    both = everything.with_table(everything.with_table(page, "| one |"), "| two |", everything.GPU_BEGIN)
+    assert both.index(everything.BEGIN) < both.index("| one |") < both.index(everything.END)
+    assert both.index(everything.GPU_BEGIN) < both.index("| two |") < both.rindex(everything.END)
+    assert both.count("| one |") == both.count("| two |") == 1
+
+
+def test_what_a_benchmark_starts_loads_the_model_as_it_does(
+    benchmarks: Benchmarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = benchmarks.report
+    monkeypatch.setenv(report._LAYERS, "7")
+    assert report.n_gpu_layers() == 7 and report.machine().startswith("7 layers on ")
+    report.use_gpu_layers(0)
+    command = [sys.executable, "-c", "import report; print(report.n_gpu_layers())"]
+    assert report.n_gpu_layers() == 0 and "layers" not in report.machine()
+    report.use_gpu_layers(-1)
+    assert subprocess.run(command, cwd=FOLDER, capture_output=True, text=True).stdout == "-1\n"
+    # ggml's own list of devices can be read: its first kind is a processor.
+    monkeypatch.setattr(report, "_GPU_KINDS", (0,))
+    assert report.gpus() and all(report.gpus())
 
 
 # Threads
