@@ -28,12 +28,13 @@ from report import (
     UnequalWorkError,
     add_layers,
     add_model,
-    gpus,
     machine,
     markdown,
     parse,
     use_gpu_layers,
 )
+
+from easy_llama.gpus import gpus
 
 BENCHMARKS = ("decode", "lookup", "app", "latency", "turns", "memory", "imports", "footprint")
 """Those with a function `rows(model, quick=...)`, in their order; what is not there is left out."""

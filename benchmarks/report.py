@@ -1,7 +1,6 @@
 """What the benchmarks share: which model, and how their results are shown."""
 
 import argparse
-import ctypes
 import os
 import platform
 import statistics
@@ -14,9 +13,6 @@ from easy_llama_tui.launch import demo_model
 
 if TYPE_CHECKING:
     from easy_llama.model import Model
-
-_GPU_KINDS = (1, 2)
-"""GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU in ggml-backend.h."""
 
 SPREAD_WIDTH = len("1.000 (1.000–1.000)")
 """How wide `spread` is at most, of ratios below 10, or below 1,000 with one digit."""
@@ -134,27 +130,15 @@ def machine() -> str:
     """Return what is known of this machine that figures depend on, and no name of it."""
     import llama_cpp
 
+    from easy_llama.gpus import gpus
+
     layers = {-1: "all layers"}.get(n_gpu_layers(), f"{n_gpu_layers()} layers")
-    gpu = f"{layers} on {' and '.join(gpus()) or 'no GPU'}; " if n_gpu_layers() else ""
+    gpu = f"{layers} on {' and '.join(gpu.name for gpu in gpus()) or 'no GPU'}; " if n_gpu_layers() else ""
     return (
         f"{gpu}"
         f"{os.cpu_count()} logical cores, {platform.machine()}, {platform.system()}; "
         f"llama-cpp-python {llama_cpp.__version__}, Python {platform.python_version()}"
     )
-
-
-def gpus() -> list[str]:
-    """Return what ggml calls the GPUs that it can use."""
-    from llama_cpp._ggml import libggml
-
-    def function(end: str, result: Any, *arguments: Any) -> Any:
-        return ctypes.CFUNCTYPE(result, *arguments)((f"ggml_backend_dev_{end}", libggml))
-
-    count, get = function("count", ctypes.c_size_t), function("get", ctypes.c_void_p, ctypes.c_size_t)
-    kind = function("type", ctypes.c_int, ctypes.c_void_p)
-    name = function("description", ctypes.c_char_p, ctypes.c_void_p)
-    devices = [get(number) for number in range(count())]
-    return [name(device).decode(errors="replace") for device in devices if kind(device) in _GPU_KINDS]
 
 
 def conditions(model: "Model") -> str:

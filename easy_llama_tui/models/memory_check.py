@@ -33,6 +33,8 @@ class MemoryDoubt:
     """The context that so much is needed with, in tokens."""
     shorter_context: int | None
     """One with which it fits; None where there is none."""
+    is_on_gpu: bool = False
+    """Whether the memory is that of the GPU."""
 
 
 @dataclass(frozen=True, slots=True)

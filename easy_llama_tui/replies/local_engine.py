@@ -4,14 +4,11 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easy_llama import formats
-from easy_llama.cache_types import bytes_of
 from easy_llama.errors import (
     ContextScalingWarning,
     DraftModelError,
@@ -26,18 +23,16 @@ from easy_llama.prompt import Control, Generated, Turn, Written, encode_prompt, 
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.models.memory_check import Draft, choose_context
-from easy_llama_tui.models.model_library import parts_of
 from easy_llama_tui.replies.chat_states import LEAST_TOKENS, ChatStates
 from easy_llama_tui.replies.engine import (
     OWN_FORMAT,
     LoadedModel,
     LoadOptions,
-    MemoryDoubtError,
     OnProgress,
     RenderedPrompt,
 )
 from easy_llama_tui.replies.format_catalog import FormatCatalog
+from easy_llama_tui.replies.loading_choice import cache_number_bytes, check_files, choose_loading
 
 if TYPE_CHECKING:
     from easy_llama.model import Model
@@ -92,33 +87,21 @@ class LocalEngine:
 
     def _load(self, options: LoadOptions, on_progress: OnProgress) -> LoadedModel:
         # A file that cannot be right must not cost the model that is loaded.
-        weights_bytes = sum(map(_checked_size, parts_of(options.path)))
-        draft_bytes = _draft_size(options.draft_model) if options.draft_model else 0
+        sizes = check_files(options)
         self.close()
 
-        from easy_llama.model import Model, supports_gpu_offload
+        from easy_llama.model import Model
 
-        notices = []
-        n_gpu_layers = options.n_gpu_layers
-        if n_gpu_layers is None:
-            n_gpu_layers = -1 if supports_gpu_offload() else 0
-            if n_gpu_layers:
-                notices.append("All layers are on the GPU; --n-gpu-layers 0 keeps them off it.")
-        elif n_gpu_layers and not supports_gpu_offload():
-            notices.append("This build of llama.cpp has no GPU support: the model runs on the CPU.")
-        # Nobody tells how much memory a GPU has, nor how much of the model goes there.
-        is_on_gpu = bool(n_gpu_layers) and supports_gpu_offload()
-        sizes = (0, 0) if is_on_gpu else (weights_bytes, draft_bytes)
-        context_length, notice = _choose_context_length(options, *sizes)
-        notices += [notice] if notice else []
+        choice = choose_loading(options, sizes)
+        notices = [*choice.notices]
         if not on_progress(0.0):
             raise ModelLoadError(f"{options.path}: loading was stopped")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ContextScalingWarning)
             model = Model(
                 str(options.path),
-                context_length=context_length,
-                n_gpu_layers=n_gpu_layers,
+                context_length=choice.context_length,
+                n_gpu_layers=choice.n_gpu_layers,
                 offload_kqv=options.offload_kqv,
                 flash_attn=options.flash_attn,
                 n_threads=options.n_threads,
@@ -133,9 +116,10 @@ class LocalEngine:
         self._loaded = model
         self._opened_with = ()
         model.engine.shelf.budget = min(_SHELF_BYTES, (free_memory() or _SHELF_BYTES) // _SHELF_SHARE)
-        if context_length is not None and model.context_length != context_length:
+        if choice.context_length not in (None, model.context_length):
             notices.append(
-                f"The context is {model.context_length:,} tokens: llama.cpp rounds {context_length:,} up."
+                f"The context is {model.context_length:,} tokens: "
+                f"llama.cpp rounds {choice.context_length:,} up."
             )
         detected = formats.detect(model)
         self._own_format = detected.format
@@ -143,9 +127,7 @@ class LocalEngine:
             notices.append(detected.notice)
         label = "chat template" if detected.name == OWN_FORMAT else detected.name
         with open_gguf(options.path) as header:
-            cache_bytes = kv_cache_bytes(
-                header.metadata, model.context_length, **_cache_number_bytes(options)
-            )
+            cache_bytes = kv_cache_bytes(header.metadata, model.context_length, **cache_number_bytes(options))
             n_threads = plan_loading(header.metadata, n_threads=options.n_threads).n_threads
         return LoadedModel(
             model.context_length,
@@ -376,76 +358,6 @@ def _turn_warnings(prompt_format: Mapping[str, Any], turns: Sequence[Turn]) -> I
         yield "The conversation begins with the bot, which most models were not trained on."
     if any(one == other for one, other in pairwise(roles)):
         yield "User and bot do not take turns, which most models were trained on."
-
-
-def _checked_size(part: Path) -> int:
-    """Return the bytes of one file of a model.
-
-    Raises:
-        GGUFError: it is not whole.
-    """
-    with open_gguf(part) as header:
-        header.check_complete()
-        return header.size
-
-
-def _draft_size(path: Path) -> int:
-    """Return the bytes of a draft model.
-
-    Raises:
-        DraftModelError: it is not whole.
-    """
-    try:
-        return sum(map(_checked_size, parts_of(path)))
-    except ModelLoadError as error:
-        raise DraftModelError(str(error)) from error
-
-
-def _choose_context_length(
-    options: LoadOptions, weights_bytes: int, draft_bytes: int
-) -> tuple[int | None, str]:
-    """Return the context length to load with, None for the model's own, and what to say about it.
-
-    Args:
-        options: what is wished.
-        weights_bytes: the size of the weights; 0 where nobody knows what memory they take.
-        draft_bytes: the same of the draft model.
-
-    Raises:
-        MemoryDoubtError: with that the model may not fit the memory.
-        DraftModelError: the header of the draft model lacks what is needed to tell.
-    """
-    wished, memory = options.context_length, free_memory()
-    if memory is None:
-        return wished, ""
-    with ExitStack() as files:
-        header = files.enter_context(open_gguf(options.path))
-        draft = None
-        if options.draft_model is not None:
-            draft = Draft(files.enter_context(open_gguf(options.draft_model)).metadata, draft_bytes)
-        choice = choose_context(
-            header.metadata,
-            weights_bytes,
-            memory,
-            wished=wished,
-            flash_attn=options.flash_attn,
-            draft=draft,
-            **_cache_number_bytes(options),
-        )
-    if choice.doubt is not None and weights_bytes and not options.in_spite_of_memory:
-        raise MemoryDoubtError(choice.doubt)
-    native = choice.native_context_length
-    if wished is not None or choice.context_length == native:
-        return wished, ""
-    return choice.context_length, (
-        f"The context is {choice.context_length:,} tokens, not the model's {native:,}, to leave memory free; "
-        f"--context-length {native} loads all of it."
-    )
-
-
-def _cache_number_bytes(options: LoadOptions) -> dict[str, float]:
-    """Return how large the numbers in the KV cache are, as `easy_llama.loading` takes it."""
-    return {"bytes_per_k": bytes_of(options.cache_type_k), "bytes_per_v": bytes_of(options.cache_type_v)}
 
 
 def _listed(names: Sequence[str]) -> str:

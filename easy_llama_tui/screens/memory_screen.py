@@ -108,10 +108,18 @@ class MemoryScreen(Dialog[LoadingWay | None]):
 
     def _words(self) -> str:
         doubt = self._doubt
-        return (
+        needs = (
             f"{one_line(self._model)} needs about {gigabytes(doubt.needed_bytes)} with a context of "
-            f"{doubt.context_length:,} tokens; {gigabytes(doubt.free_bytes)} are free. Where memory "
-            "runs out, everything becomes slow, or the system ends the program. The chat is kept."
+            f"{doubt.context_length:,} tokens; {gigabytes(doubt.free_bytes)} are free"
+        )
+        if doubt.is_on_gpu:
+            return (
+                f"{needs} on the GPU. Where its memory runs out, the model is not loaded, or the program "
+                "ends. --n-gpu-layers puts fewer layers there. The chat is kept."
+            )
+        return (
+            f"{needs}. Where memory runs out, everything becomes slow, or the system ends the program. "
+            "The chat is kept."
         )
 
     @on(RowList.RowTaken)

@@ -51,6 +51,13 @@ async def test_it_says_what_is_needed_and_esc_loads_nothing(run_app: RunApp) -> 
         assert running.screen.prompt.has_focus
 
 
+async def test_of_a_gpu_it_says_what_helps_there(run_app: RunApp) -> None:
+    async with run_app(doubting(replace(TOO_LARGE, is_on_gpu=True))) as running:
+        await until_screen(running, "MemoryScreen")
+        words = str(running.app.screen.query_one("#memory-words", Static).render())
+        assert "5.00 GB are free on the GPU." in words and "--n-gpu-layers puts fewer layers there." in words
+
+
 async def test_enter_that_was_meant_for_the_prompt_loads_nothing_that_may_not_fit(run_app: RunApp) -> None:
     async with run_app(doubting(TOO_LARGE)) as running:
         await until_screen(running, "MemoryScreen")

@@ -23,7 +23,7 @@ from easy_llama.samplers import DefaultSampling, GreedyDecoding
 from easy_llama_tui.chats.context_window import PathTurn, Policy
 from easy_llama_tui.chats.conversation import Conversation
 from easy_llama_tui.models.free_memory import free_memory
-from easy_llama_tui.replies import local_engine
+from easy_llama_tui.replies import loading_choice
 from easy_llama_tui.replies.engine import (
     OWN_FORMAT,
     LoadedModel,
@@ -74,7 +74,7 @@ class TestLoading:
     def test_all_of_the_context_is_loaded_where_memory_allows(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 10**12)
+        monkeypatch.setattr(loading_choice, "free_memory", lambda: 10**12)
         engine, loaded = load(model_path)
         assert (loaded.context_length, loaded.format_label, loaded.notices) == (8192, "chat template", ())
         assert loaded.cache_bytes == 8192 * CACHE_BYTES_A_TOKEN
@@ -123,7 +123,7 @@ class TestLoading:
     ) -> None:
         needed = []
         for draft in (None, model_path):
-            monkeypatch.setattr(local_engine, "free_memory", lambda: 1024)
+            monkeypatch.setattr(loading_choice, "free_memory", lambda: 1024)
             with pytest.raises(MemoryDoubtError) as doubted:
                 load(model_path, context_length=512, draft_model=draft)
             needed.append(doubted.value.doubt.needed_bytes)
@@ -144,7 +144,7 @@ class TestLoading:
     def test_what_a_quarter_of_the_free_memory_holds_is_loaded_and_said(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 4 * CACHE_BYTES_A_TOKEN * 3_500)
+        monkeypatch.setattr(loading_choice, "free_memory", lambda: 4 * CACHE_BYTES_A_TOKEN * 3_500)
         engine, loaded = load(model_path)
         assert loaded.context_length == engine.context_length == 3072
         assert "3,072 tokens" in loaded.notices[0] and "--context-length 8192" in loaded.notices[0]
@@ -153,7 +153,7 @@ class TestLoading:
     def test_a_model_that_may_not_fit_is_loaded_only_in_spite_of_that(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 100_000_000)
+        monkeypatch.setattr(loading_choice, "free_memory", lambda: 100_000_000)
         with pytest.raises(MemoryDoubtError) as doubted:
             load(model_path)
         doubt = doubted.value.doubt
@@ -166,7 +166,7 @@ class TestLoading:
     def test_a_context_that_may_not_fit_is_doubted_and_a_shorter_one_offered(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 350_000_000)
+        monkeypatch.setattr(loading_choice, "free_memory", lambda: 350_000_000)
         with pytest.raises(MemoryDoubtError) as doubted:
             load(model_path, context_length=8192)
         doubt = doubted.value.doubt
@@ -180,7 +180,7 @@ class TestLoading:
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         engine, _ = load(model_path, context_length=256)
-        monkeypatch.setattr(local_engine, "free_memory", lambda: 1024)
+        monkeypatch.setattr(loading_choice, "free_memory", lambda: 1024)
         with pytest.raises(MemoryDoubtError):
             engine.load(LoadOptions(model_path), lambda share: True)
         with pytest.raises(ModelUnloadedException):
