@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easy_llama.cores import usable_cores
 from easy_llama.errors import ModelLoadError
 from easy_llama.gguf import open_gguf
 from easy_llama.loading import (
@@ -84,12 +83,13 @@ def test_the_base_grows_with_the_context(length):
     assert longer.rope_freq_base > 100_000
 
 
-def test_wished_threads_are_kept():
+def test_wished_threads_are_kept(monkeypatch):
     plan = plan_loading(SMOLLM, n_threads=3, cores=(None, 8))
     assert (plan.n_threads, plan.n_threads_batch) == (3, 3)
     plan = plan_loading(SMOLLM, n_threads=3, n_threads_batch=5, cores=(None, 8))
     assert (plan.n_threads, plan.n_threads_batch) == (3, 5)
-    assert plan_loading(SMOLLM).n_threads_batch == usable_cores() >= 1
+    monkeypatch.setattr("easy_llama.loading.usable_cores", lambda: 7)
+    assert plan_loading(SMOLLM).n_threads_batch == 7
 
 
 @pytest.mark.parametrize("name", ["context_length", "n_batch", "n_threads", "n_threads_batch"])
