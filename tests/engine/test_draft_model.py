@@ -99,12 +99,12 @@ def by_hand(model: Model, draft: DraftModel, text: str, length: int) -> list[int
 # What is guessed
 
 
-@pytest.mark.parametrize(("text", "least"), [(REPEATING, 18), (COUNTING, 15), (STORY, 1)])
+@pytest.mark.parametrize(("text", "least"), [(REPEATING, 12), (COUNTING, 9), (STORY, 1)])
 def test_greedy_replies_are_those_that_the_model_gives(
     drafted: Model, draft: DraftModel, text: str, least: int
 ) -> None:
-    ids, end = written(drafted, text, greedy(28))
-    assert len(ids) == 28 and ids == by_hand(drafted, draft, text, 28)
+    ids, end = written(drafted, text, greedy(20))
+    assert len(ids) == 20 and ids == by_hand(drafted, draft, text, 20)
     assert end.guessed_tokens >= least
     # Read one after the other, each was the likeliest, but where two are nearly as likely.
     with reference(drafted) as other:
@@ -161,8 +161,8 @@ def test_only_what_is_new_is_read(drafted: Model, draft: DraftModel, monkeypatch
 def test_the_same_reply_is_guessed_in_the_same_way_whatever_came_between(
     drafted: Model, draft: DraftModel
 ) -> None:
-    sampled = SimpleSampling.replace(seed=3, max_len_tokens=24)
-    for text, settings in ((SURE, greedy(24)), (COUNTING, sampled)):
+    sampled = SimpleSampling.replace(seed=3, max_len_tokens=14)
+    for text, settings in ((SURE, greedy(14)), (COUNTING, sampled)):
         first, end = written(drafted, text, settings)
         assert end.guessed_tokens > 3
         again = [(first, end.guessed_tokens)]
@@ -213,7 +213,7 @@ def test_whoever_stops_listening_leaves_no_guess_in_the_cache(
 def test_esc_ends_also_while_the_draft_reads_a_prompt(
     drafted: Model, draft: DraftModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prompt = ids_of(drafted, "All work and no play, said the ship to the sea. " * 40)[:450]
+    prompt = ids_of(drafted, "All work and no play, said the ship to the sea. " * 25)[:250]
     cancel = CancelFlag()
     decode, codes = lib.llama_decode, []
 
@@ -247,10 +247,10 @@ def test_a_text_that_its_context_does_not_hold_is_not_guessed(
     model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draft_model, "draft_context_length", lambda metadata, length: 256)
-    with Model(model_path, context_length=1024, prompt_lookup=False, draft_model=model_path) as model:
-        ids, end = written(model, VERSE * 20, greedy(8))
+    with Model(model_path, context_length=512, prompt_lookup=False, draft_model=model_path) as model:
+        ids, end = written(model, VERSE * 15, greedy(8))
         assert len(ids) == 8 and end.guessed_tokens == 0
-        prompt = ids_of(model, VERSE * 20)[:240]
+        prompt = ids_of(model, VERSE * 15)[:240]
         *events, end = model.events(prompt, sampler=greedy(24))
         assert isinstance(end, Finished)
         assert len([event for event in events if isinstance(event, Token)]) == 24
@@ -431,7 +431,7 @@ from easy_llama import draft_model
 
 draft_model._share_of_weights = lambda draft, model: 0.1
 model = ez.Model(sys.argv[1], 2048, prompt_lookup=False, draft_model=sys.argv[1])
-prompt = model.tokenize("All work and no play, said the ship to the sea. " * 80)
+prompt = model.tokenize("All work and no play, said the ship to the sea. " * 40)
 model.engine.read(prompt)
 writing = threading.Event()
 

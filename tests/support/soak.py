@@ -16,7 +16,7 @@ from textual.widget import Widget
 from easy_llama.events import CancelFlag, Event, LiveSettings
 from easy_llama.samplers import SamplerSettings
 from easy_llama.scores import OnRead, Score, ScoreRequest
-from easy_llama_tui.garbage import GarbageCollection
+from easy_llama_tui.garbage import GarbageCollection, collect_all
 from easy_llama_tui.preferences.keymap import MESSAGE_KEYS
 from easy_llama_tui.preferences.themes import DEFAULT_THEME
 from easy_llama_tui.replies.engine import LoadedModel, LoadOptions, OnProgress, RenderedPrompt
@@ -359,7 +359,7 @@ class Soak:
         assert running.screen.writer.flush(10.0)
         await running.until(lambda: not running.app.query("Toast"))
         await self.pilot.pause()
-        gc.collect()
+        collect_all()  # as the program does once nobody is at work
         alive = [one for one in gc.get_objects() if isinstance(one, Widget)]
         frames, writing = self.frames.take()
         return Held(

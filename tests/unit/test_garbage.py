@@ -4,8 +4,9 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from support.memory import HAS_PROC, run_fresh
 
-from easy_llama_tui.garbage import LOOK_SECONDS, GarbageCollection
+from easy_llama_tui.garbage import LOOK_SECONDS, GarbageCollection, collect_all
 
 
 class Clock:
@@ -78,3 +79,43 @@ def test_where_little_was_made_nothing_is_done() -> None:
     gc.collect()
     clock.now += LOOK_SECONDS
     assert not garbage.when_idle()
+
+
+LITTLE_LEFT_IN_MUCH = """
+import ctypes
+from easy_llama_tui.garbage import collect_all
+from support.memory import footprint
+
+libc = ctypes.CDLL(None)
+if not hasattr(libc, "malloc_trim"):
+    print(0)
+    raise SystemExit
+libc.malloc.restype = ctypes.c_void_p
+# One small piece in a hundred stays, so that nothing is given back by itself.
+pieces = [libc.malloc(2000) for _ in range(20_000)]
+for piece in pieces:
+    ctypes.memset(piece, 1, 2000)
+for number, piece in enumerate(pieces):
+    if number % 100:
+        libc.free(ctypes.c_void_p(piece))
+before = footprint().private
+collect_all()
+print(before - footprint().private)
+"""
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="this system has no /proc/self to look at")
+def test_memory_that_is_free_is_given_back() -> None:
+    done = run_fresh(LITTLE_LEFT_IN_MUCH)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20_000_000 or int(done.stdout) == 0
+
+
+def test_without_a_c_library_that_can_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_like_it(_name: None) -> object:
+        return object()
+
+    monkeypatch.setattr("ctypes.CDLL", none_like_it)
+    Knot()
+    collect_all()
+    assert Knot.freed == 1
