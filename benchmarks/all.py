@@ -8,7 +8,7 @@ of another; those that take part have a function `rows`. A benchmark that fails 
 on. The table stands between two comments in docs/performance.md and takes the place of the last one.
 
 Where llama.cpp can use a GPU, a second table is written from the same benchmarks, with all layers on it, on
-both sides. `--n-gpu-layers N` measures that alone: 0 is the first table.
+both sides. `--n-gpu-layers N` measures that alone: 0 is the first table, -1 the second, others are printed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from report import (
     use_gpu_layers,
 )
 
-from easy_llama.gpus import gpus
+from easy_llama.native_model import supports_gpu_offload
 
 BENCHMARKS = ("decode", "lookup", "app", "latency", "turns", "memory", "imports", "footprint")
 """Those with a function `rows(model, quick=...)`, in their order; what is not there is left out."""
@@ -109,7 +109,9 @@ def main() -> None:
     if arguments.one:
         print_one(arguments.one, arguments.model, quick=arguments.quick)
         return
-    tables = [0, -1] if arguments.n_gpu_layers is None and gpus() else [arguments.n_gpu_layers or 0]
+    with_table(PAGE.read_text(encoding="utf-8"), "", GPU_BEGIN)  # before all the work
+    has_gpu = supports_gpu_offload()
+    tables = [0, -1] if arguments.n_gpu_layers is None and has_gpu else [arguments.n_gpu_layers or 0]
     for layers in tables:
         use_gpu_layers(layers)
         began = time.perf_counter()
@@ -117,7 +119,8 @@ def main() -> None:
         rows = [row for name in names for row in rows_of(name, arguments.model, quick=arguments.quick)]
         table = table_of(rows, arguments.model, time.perf_counter() - began)
         print(table)
-        if not (arguments.print or arguments.quick or arguments.only):
+        is_of_the_page = layers == 0 or (layers == -1 and has_gpu)
+        if is_of_the_page and not (arguments.print or arguments.quick or arguments.only):
             page = PAGE.read_text(encoding="utf-8")
             PAGE.write_text(with_table(page, table, GPU_BEGIN if layers else BEGIN), encoding="utf-8")
             print(f"written to {PAGE}", file=sys.stderr)

@@ -56,7 +56,8 @@ def programs(model: Path) -> dict[str, Program]:
     python = sys.executable
     return {
         "ezllama-tui": Program(
-            [python, "-m", "easy_llama_tui", str(model)], (b"DefaultSampling", b"Write a message", b"quit")
+            [python, "-m", "easy_llama_tui", str(model), "--n-gpu-layers", "0"],
+            (b"DefaultSampling", b"Write a message", b"quit"),
         ),
         "import textual": Program([python, "-c", _IMPORT], (b"imported",)),
         "a label": Program([python, "-c", _ONE_LABEL], (b"a label",)),

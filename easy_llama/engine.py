@@ -454,6 +454,8 @@ class Engine:
                 "read its stream to the end, or close it, before starting another"
             )
         with self._use.lock:
+            # `Model.llama` can be closed by anyone.
+            self._use.is_over |= self._llama.ctx is None
             self._check_open()
             self._use.owner = threading.get_ident()
             self._use.cancel = cancel

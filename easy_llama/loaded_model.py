@@ -16,7 +16,7 @@ from easy_llama.gguf import GGUFArray, open_gguf
 from easy_llama.loading import LoadPlan, plan_loading
 from easy_llama.native_model import OnProgress, load_llama, supports_gpu_offload
 
-__all__ = ["LoadedModel", "ModelOptions", "load_model"]
+__all__ = ["LoadedFiles", "ModelOptions", "load_model"]
 
 _NOTABLE_SCALE = 2.0
 """From this many native context lengths on, a person is warned of the quality.
@@ -48,7 +48,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedModel:
+class LoadedFiles:
     """What loading gave."""
 
     llama: llama_cpp.Llama
@@ -64,7 +64,7 @@ class LoadedModel:
     """Whether tokens are guessed from the text so far."""
 
 
-def load_model(path: Path, options: ModelOptions, on_progress: OnProgress | None) -> LoadedModel:
+def load_model(path: Path, options: ModelOptions, on_progress: OnProgress | None) -> LoadedFiles:
     """Load a model, and its draft model where one is asked for.
 
     Args:
@@ -113,7 +113,7 @@ def load_model(path: Path, options: ModelOptions, on_progress: OnProgress | None
     n_gpu_layers = options.n_gpu_layers if supports_gpu_offload() else 0
     wish = options.prompt_lookup
     looks_up = gains_by_lookup(metadata, n_gpu_layers) if wish is None else wish
-    return LoadedModel(llama, draft, plan, metadata, n_gpu_layers, looks_up)
+    return LoadedFiles(llama, draft, plan, metadata, n_gpu_layers, looks_up)
 
 
 def gains_by_lookup(metadata: Mapping[str, object], n_gpu_layers: int) -> bool:

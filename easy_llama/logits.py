@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as lib
 
-__all__ = ["LogitRows", "Logits", "TokenData", "largest_places"]
+__all__ = ["MOST_SOUGHT", "LogitRows", "Logits", "TokenData", "largest_places"]
 
 Logits = npt.NDArray[np.float32]
 
@@ -16,6 +16,9 @@ _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float3
 
 _BLOCK = 64
 """How many values are compared as one in the search for the largest."""
+
+MOST_SOUGHT = 1 / _BLOCK
+"""Of a vocabulary: to look for more of the largest takes longer than to take all."""
 
 _VIEWS = 64
 """As many places of llama.cpp's memory are remembered."""
@@ -65,6 +68,7 @@ class TokenData:
         self._begin = self._data.ctypes.data_as(lib.llama_token_data_p)
         self._array = lib.llama_token_data_array(data=self._begin, size=0, selected=-1, sorted=False)
         self._reference = ctypes.byref(self._array)
+        self._every_id: npt.NDArray[np.int32] | None = None
 
     def take(self, logits: Logits, count: int | None = None) -> None:
         """Hold the tokens of a vocabulary, in the order of their ids.
@@ -73,11 +77,16 @@ class TokenData:
             logits: of all tokens.
             count: so many of the likeliest are enough; None is all.
         """
-        # To copy a whole vocabulary of which a few are left takes most of the time of a draw.
-        places = np.arange(len(logits)) if count is None else largest_places(logits, count)
-        size = len(places)
-        self._ids[:size] = places
-        self._logits[:size] = logits if count is None else logits[places]
+        size = len(logits)
+        if count is None:
+            if self._every_id is None:
+                self._every_id = np.arange(size, dtype=np.int32)
+            self._ids[:], self._logits[:] = self._every_id, logits
+        else:
+            # To copy a whole vocabulary of which a few are left takes most of the time of a draw.
+            places = largest_places(logits, count)
+            size = len(places)
+            self._ids[:size], self._logits[:size] = places, logits[places]
         self._shares[:size] = 0.0
         array = self._array
         array.data, array.size, array.selected, array.sorted = self._begin, size, -1, False
@@ -103,7 +112,10 @@ class TokenData:
 
 
 def largest_places(values: Logits, count: int) -> npt.NDArray[np.intp]:
-    """Return the places of the `count` largest values, and of a few others, in ascending order."""
+    """Return the places of the `count` largest values, and of a few others, in ascending order.
+
+    Where some are no numbers, these may be among them.
+    """
     if count == 1:
         return np.array([values.argmax()])
     n_blocks = len(values) // _BLOCK

@@ -26,7 +26,7 @@ from easy_llama.events import (
     LiveSettings,
     Token,
 )
-from easy_llama.loaded_model import LoadedModel, ModelOptions, load_model
+from easy_llama.loaded_model import LoadedFiles, ModelOptions, load_model
 from easy_llama.native_model import OnProgress, supports_gpu_offload
 from easy_llama.prompt import Piece, encode_prompt
 from easy_llama.prompt_lookup import PromptLookup
@@ -128,7 +128,7 @@ class Model:
         self._describe(loaded)
         self._engine.guess_with(*([_look_up] if loaded.looks_up else []), *([draft.guesser] if draft else []))
 
-    def _describe(self, loaded: LoadedModel) -> None:
+    def _describe(self, loaded: LoadedFiles) -> None:
         """Set the attributes to what was really loaded."""
         llama, plan, metadata = loaded.llama, loaded.plan, loaded.metadata
         self.metadata = dict(metadata)

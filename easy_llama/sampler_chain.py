@@ -11,6 +11,7 @@ from llama_cpp import llama_cpp as lib
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from easy_llama import llama_log
+from easy_llama.logits import MOST_SOUGHT
 from easy_llama.samplers import MAX_SEED, SamplerSettings
 
 _MIROSTAT_M = 100
@@ -90,14 +91,15 @@ def _samplers(
         yield lib.llama_sampler_init_temp(settings.temp)
 
 
-def drawable_count(settings: SamplerSettings, context_length: int) -> int | None:
-    """Return of how many of the likeliest tokens the drawn one is always one; None where it may be any.
+def drawable_count(settings: SamplerSettings, n_vocab: int, context_length: int) -> int | None:
+    """Return of how many of the likeliest tokens the drawn one is always one; None where they are many.
 
     Top-k takes so many that are the likeliest by then, and a greedy draw one. What comes before that may
     have lowered as many others as it looks back at.
 
     Args:
         settings: how tokens are chosen.
+        n_vocab: how many tokens there are.
         context_length: how many tokens the context holds: what -1 stands for in the settings.
     """
     count = 1 if settings.is_greedy and not _may_drop_the_likeliest(settings) else settings.top_k or 0
@@ -114,7 +116,7 @@ def drawable_count(settings: SamplerSettings, context_length: int) -> int | None
         count += _last_n(settings.penalty_last_n or 0, context_length)
     if settings.dry_multiplier:
         count += _last_n(settings.dry_penalty_last_n, context_length)
-    return count
+    return count if count <= n_vocab * MOST_SOUGHT else None
 
 
 def _may_drop_the_likeliest(settings: SamplerSettings) -> bool:

@@ -1,5 +1,6 @@
 """Which token comes next: draws it, and tells what else could have come."""
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -73,7 +74,7 @@ class TokenChooser:
         self._next_report = 0.0
         self._drawing = ExitStack()
         self._chain = self._new_chain(self._drawing, draws=True)
-        self._drawable = drawable_count(settings, context_length)
+        self._drawable = drawable_count(settings, tokenizer.n_vocab, context_length)
         self._watching = ExitStack()
         self._watched_chain: Any = None
 
@@ -149,7 +150,7 @@ class TokenChooser:
         )
         drawing = ExitStack()
         self._chain = self._new_chain(drawing, draws=True)
-        self._drawable = drawable_count(self._settings, self._context_length)
+        self._drawable = drawable_count(self._settings, self._tokenizer.n_vocab, self._context_length)
         self._drawing.close()
         self._drawing = drawing
         self._stop_watching()
@@ -182,7 +183,12 @@ class TokenChooser:
         data.take(logits, self._drawable)
         data.apply(self._chain)
         token, logit = data.drawn
-        if not logit > -np.inf:
+        if math.isnan(logit):
+            raise GenerationError(
+                "the model computed something that is no number: its file may be damaged, or it may not go "
+                "with these settings; try another file, fewer layers on the GPU, or without Flash Attention"
+            )
+        if logit == -np.inf:
             raise GenerationError(
                 "no token is possible here: the grammar, the JSON schema or the logit bias forbids all "
                 "that the model could say; change or switch off one of them"

@@ -30,6 +30,7 @@ class LoadingChoice:
     context_length: int | None
     """None is the model's own."""
     n_gpu_layers: int
+    """-1 is all; without a GPU it says nothing."""
     notices: tuple[str, ...]
     """What was chosen and not wished, a sentence each."""
 
@@ -122,7 +123,7 @@ def _memory_for(n_gpu_layers: int, options: LoadOptions, metadata: Mapping[str, 
         return _Memory(free_memory(), holds_weights=True, is_on_gpu=False)
     n_layers = metadata.get(f"{metadata.get('general.architecture')}.block_count")
     has_all = n_gpu_layers < 0 or (isinstance(n_layers, int) and n_gpu_layers > n_layers)
-    on_gpu = free_gpu_memory() if has_all and options.offload_kqv else None
+    on_gpu = free_gpu_memory(free_memory()) if has_all and options.offload_kqv else None
     if on_gpu is not None:
         return _Memory(on_gpu, holds_weights=True, is_on_gpu=True)
     # Nobody tells how much of the model goes where.

@@ -261,3 +261,11 @@ def test_all_is_sorted() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         _ = ez.nonsense
     assert sys.modules["easy_llama"].__version__
+
+
+def test_whoever_closes_the_llama_has_unloaded_the_model(model_path: Path) -> None:
+    model = Model(model_path, context_length=256)
+    model.llama.close()
+    with pytest.raises(ez.ModelUnloadedException):
+        list(model.events((1, 2, 3)))
+    model.unload()

@@ -216,60 +216,102 @@ def drawn(model: Model, settings: SamplerSettings, rows: Sequence[Logits], count
     settings=st.builds(
         SamplerSettings,
         temp=st.sampled_from([0.0, 0.8, 1.0, None]),
-        top_k=st.sampled_from([1, 2, 40, 700, 10**6, 0]),
-        top_p=st.sampled_from([0.0, 0.9, 1.0]),
+        top_k=st.sampled_from([1, 2, 40]),
+        top_p=st.sampled_from([0.5, 0.9, 1.0]),
         min_p=st.sampled_from([0.0, 0.05]),
-        repeat_penalty=st.sampled_from([1.0, 1.5, 0.7]),
-        frequency_penalty=st.sampled_from([0.0, 0.0, 2.0, -2.0]),
-        presence_penalty=st.sampled_from([0.0, 0.0, 2.0, -2.0]),
-        penalty_last_n=st.sampled_from([64, 4, 0, -1]),
+        repeat_penalty=st.sampled_from([1.0, 1.0, 1.5]),
+        frequency_penalty=st.sampled_from([0.0, 2.0]),
+        presence_penalty=st.sampled_from([0.0, 2.0]),
+        penalty_last_n=st.sampled_from([64, 4, 0]),
         typical_p=st.sampled_from([1.0, 1.0, 0.5]),
         top_n_sigma=st.sampled_from([-1.0, -1.0, 1.5]),
         xtc_probability=st.sampled_from([0.0, 0.0, 0.6]),
-        dry_multiplier=st.sampled_from([0.0, 0.0, 3.0]),
+        dry_multiplier=st.sampled_from([0.0, 3.0]),
         dry_allowed_length=st.just(1),
-        dry_penalty_last_n=st.sampled_from([-1, 3, 0]),
-        mirostat=st.sampled_from([0, 0, 0, 1, 2]),
-        logit_bias=st.dictionaries(
-            st.integers(0, 49_151), st.sampled_from([-3.0, float("-inf"), 9.0]), max_size=3
-        ),
+        dry_penalty_last_n=st.sampled_from([3, 64]),
     ),
+    # Of the likeliest tokens these, in their order, are made less likely.
+    biased=st.dictionaries(st.integers(0, 60), st.sampled_from([-3.0, float("-inf")]), max_size=50),
     seed=st.integers(0, 2**32 - 1),
 )
-@example(settings=SamplerSettings(), seed=0)
-@example(settings=GreedyDecoding.replace(repeat_penalty=2.0), seed=0)
+@example(settings=SamplerSettings(), biased={}, seed=0)
+@example(settings=GreedyDecoding, biased=dict.fromkeys(range(20), float("-inf")), seed=0)
+@example(settings=GreedyDecoding.replace(repeat_penalty=2.0), biased={}, seed=0)
 def test_what_is_left_out_of_a_draw_could_not_have_been_drawn(
-    model: Model, settings: SamplerSettings, seed: int
+    model: Model, settings: SamplerSettings, biased: dict[int, float], seed: int
 ) -> None:
     chance = np.random.default_rng(seed)
-    # The same few are the likeliest again and again, so that penalties matter.
-    basis = chance.normal(0.0, 3.0, model.n_vocab)
-    rows = [(basis + chance.normal(0.0, 0.5, model.n_vocab)).astype(np.float32) for _ in range(6)]
-    count = drawable_count(settings, model.context_length)
+    # The same few are the likeliest again and again, so that penalties matter. No two are just as likely:
+    # which of these comes first is nobody's promise.
+    basis = chance.permutation(model.n_vocab)
+    steps = [basis + chance.permutation(model.n_vocab) // 50 for _ in range(6)]
+    rows = [(np.argsort(np.argsort(step)) / 1000).astype(np.float32) for step in steps]
+    likeliest = np.argsort(-basis)
+    settings = settings.replace(logit_bias={int(likeliest[place]): bias for place, bias in biased.items()})
+    count = drawable_count(settings, model.n_vocab, model.context_length)
+    if (settings.top_n_sigma or 0) <= 0:
+        assert count is not None and count <= 40 + 50 + 64 + 64
     assert drawn(model, settings, rows, count) == drawn(model, settings, rows, None)
 
 
 def test_of_most_presets_only_a_few_tokens_can_be_drawn(model: Model) -> None:
-    found = {name for name, preset in PRESETS.items() if drawable_count(preset, 4096) is not None}
+    found = {
+        name for name, preset in PRESETS.items() if drawable_count(preset, model.n_vocab, 4096) is not None
+    }
     assert found == {name for name, preset in PRESETS.items() if preset.is_greedy or (preset.top_k or 0) > 0}
     logits = np.random.default_rng(1).normal(0.0, 3.0, model.n_vocab).astype(np.float32)
     data = TokenData(model.n_vocab)
-    data.take(logits, drawable_count(SamplerSettings(), 4096))
+    data.take(logits, drawable_count(SamplerSettings(), model.n_vocab, 4096))
     assert 40 <= len(data.left) < 400
 
 
-@given(
-    values=st.lists(st.sampled_from([-float("inf"), -1.0, 0.0, 0.5, 7.0, float("nan")]), max_size=400),
-    count=st.integers(1, 300),
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repeat_penalty": 0.9},
+        {"frequency_penalty": -0.1},
+        {"presence_penalty": -0.1},
+        {"logit_bias": {5: 0.1}},
+        {"top_k": 0},
+        {"top_k": None},
+        {"top_k": 1000},
+        {"top_n_sigma": 1.0},
+        {"mirostat": 2},
+        {"grammar": 'root ::= "a"'},
+        {"dry_multiplier": 0.8, "dry_penalty_last_n": -1},
+    ],
 )
-def test_the_largest_places_hold_the_largest_values(values: list[float], count: int) -> None:
-    row = np.array([*values, 1.0], dtype=np.float32)
+def test_where_any_token_may_be_drawn_all_are_looked_at(changes: dict[str, object]) -> None:
+    settings = SamplerSettings().replace(**changes)
+    assert drawable_count(settings, 49_152, 4096) is None
+
+
+@given(
+    n_blocks=st.integers(1, 20),
+    rest=st.integers(0, 63),
+    count=st.integers(1, 25),
+    rare=st.sampled_from([None, float("-inf"), 5.0, float("nan")]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(n_blocks=20, rest=63, count=20, rare=5.0, seed=1)
+def test_the_largest_places_hold_the_largest_values(
+    n_blocks: int, rest: int, count: int, rare: float | None, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    row = chance.normal(size=64 * n_blocks + rest).astype(np.float32)
+    if rare is not None:
+        row[chance.random(len(row)) < 0.3] = rare
     places = largest_places(row, count)
-    assert list(places) == sorted(set(places))
+    assert list(places) == sorted(set(places)) and len(places) >= min(count, len(row))
     if not np.isnan(row).any():
         wanted = np.sort(row)[::-1][:count]
         assert np.array_equal(np.sort(row[places])[::-1][: len(wanted)], wanted)
-    assert len(places) >= min(count, len(row))
+
+
+def test_of_many_values_few_places_are_left() -> None:
+    row = np.random.default_rng(3).normal(size=64 * 700).astype(np.float32)
+    assert 40 <= len(largest_places(row, 40)) < 60 and len(largest_places(row, 1)) == 1
+    assert len(largest_places(row, 701)) == len(row)
 
 
 @pytest.mark.parametrize("tau", [1.0, 2.5, 5.0])
@@ -377,6 +419,18 @@ def test_where_no_token_is_possible_an_error_says_so(model: Model) -> None:
         with pytest.raises(GenerationError, match="grammar"):
             model.generate(TEXT, sampler=SamplerSettings(grammar=grammar, logit_bias=banned))
     assert model.generate(TEXT, sampler=GreedyDecoding.replace(max_len_tokens=3))
+
+
+@pytest.mark.parametrize("settings", [GreedyDecoding, SamplerSettings()])
+def test_a_model_that_computes_no_numbers_is_told_of(
+    model: Model, settings: SamplerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = np.full(model.n_vocab, np.nan, dtype=np.float32)
+    monkeypatch.setattr("easy_llama.logits.LogitRows.row", lambda rows, number=-1: nothing)
+    model.engine.forget()
+    with pytest.raises(GenerationError, match=r"no number.*another file"):
+        model.generate(TEXT, sampler=settings)
+    model.engine.forget()
 
 
 def test_a_bias_makes_a_reply_of_one_token(model: Model) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Free:
     """What is free on a machine with a GPU."""
     memory: Free = {"gpu": 10 * GB, "machine": 100 * GB}
     monkeypatch.setattr("easy_llama.native_model.supports_gpu_offload", lambda: True)
-    monkeypatch.setattr(gpus, "free_gpu_memory", lambda: memory["gpu"])
+    monkeypatch.setattr(gpus, "free_gpu_memory", lambda machine: memory["gpu"])
     monkeypatch.setattr(loading_choice, "free_memory", lambda: memory["machine"])
     return memory
 
@@ -75,20 +76,56 @@ def test_without_layers_on_it_a_gpu_does_not_count(model_path: Path, free: Free)
 
 
 def test_ggml_tells_its_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "_GPU_KINDS", (0,))  # processors, of which there is one everywhere
-    (processor, *_) = gpus.gpus()
-    assert processor.name and processor.free_bytes > 0
-    assert (gpus.free_gpu_memory() or 0) >= processor.free_bytes // 2
+    monkeypatch.setattr(gpus, "_INTEGRATED", 0)  # processors, of which there is one everywhere
+    monkeypatch.setattr(gpus, "_DISCRETE", -1)
+    (processor,) = gpus.gpus()
+    assert processor.name and processor.free_bytes and processor.is_shared
+    assert gpus.free_gpu_memory(1024) == 1024
+    assert (gpus.free_gpu_memory(None) or 0) > 1024
 
 
-@pytest.mark.parametrize(("sizes", "free"), [((), None), ((5, 7), 12), ((5, 0), None)])
+def devices(monkeypatch: pytest.MonkeyPatch, *kinds_and_memory: tuple[int, int, int]) -> None:
+    """Have ggml tell of these: each one's kind, what is free, and what it has."""
+
+    def memory(number: int, free: Any, total: Any) -> None:
+        free._obj.value, total._obj.value = kinds_and_memory[number][1:]
+
+    told = {
+        "count": lambda: len(kinds_and_memory),
+        "get": lambda number: number,
+        "type": lambda number: kinds_and_memory[number][0],
+        "description": lambda number: f"device {number}".encode(),
+        "memory": memory,
+    }
+    monkeypatch.setattr(gpus, "_function", lambda libraries, end, *types: told[end])
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+@pytest.mark.parametrize(
+    ("kinds_and_memory", "names", "free"),
+    [
+        ([(0, 9, 9)], [], None),
+        ([(0, 9, 9), (1, 5, 6), (1, 7, 8)], ["device 1", "device 2"], 12),
+        # An integrated one is left out where there is another.
+        ([(2, 30, 30), (1, 5, 6)], ["device 1"], 5),
+        # Alone it shares the machine's memory, of which 20 are free.
+        ([(0, 9, 9), (2, 30, 30)], ["device 1"], 20),
+        # Drivers that tell nothing, or nonsense.
+        ([(1, 5, 6), (1, 0, 0)], ["device 0", "device 1"], None),
+        ([(1, 2**64 - 5, 6)], ["device 0"], None),
+    ],
+)
 def test_memory_is_known_where_each_gpu_tells(
-    monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], free: int | None
+    monkeypatch: pytest.MonkeyPatch,
+    kinds_and_memory: list[tuple[int, int, int]],
+    names: list[str],
+    free: int | None,
 ) -> None:
-    monkeypatch.setattr(gpus, "gpus", lambda: tuple(gpus.GPU("a GPU", size) for size in sizes))
-    assert gpus.free_gpu_memory() == free
+    devices(monkeypatch, *kinds_and_memory)
+    assert [gpu.name for gpu in gpus.gpus()] == names
+    assert gpus.free_gpu_memory(20) == free
 
 
 def test_a_llama_cpp_python_without_these_names_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "llama_cpp._ggml", None)
-    assert gpus.gpus() == () and gpus.free_gpu_memory() is None
+    assert gpus.gpus() == () and gpus.free_gpu_memory(1024) is None
