@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from textual import constants
 from textual._compositor import Compositor, visible_screen_stack
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
@@ -49,8 +50,11 @@ def make_textual_quick(patch: pytest.MonkeyPatch) -> None:
     """Have Textual do less for the time of a test."""
     patch.setattr(Compositor, "render_update", _draw)
     patch.setattr(Stylesheet, "_parse_rules", _parse_once)
+    # Each key that scrolls would be waited for until what moves has come to rest.
+    patch.setattr(constants, "TEXTUAL_ANIMATIONS", "none")
 
 
 def draw_all(patch: pytest.MonkeyPatch) -> None:
-    """Have Textual put the screen together all the same, where that is measured."""
+    """Have Textual put the screen together and move what scrolls all the same, where that is measured."""
     patch.setattr(Compositor, "render_update", _render_update)
+    patch.setattr(constants, "TEXTUAL_ANIMATIONS", "full")
