@@ -23,16 +23,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from report import (
-    Row,
-    UnequalWorkError,
-    add_layers,
-    add_model,
-    machine,
-    markdown,
-    parse,
-    use_gpu_layers,
-)
+from report import Row, UnequalWorkError, add_model, machine, markdown, parse, use_gpu_layers
 
 from easy_llama.native_model import supports_gpu_offload
 
@@ -100,7 +91,6 @@ def table_of(rows: Sequence[Row], model: Path, seconds: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--quick", action="store_true", help="short runs, which show that all of it works")
     parser.add_argument("--print", action="store_true", help="print the table, and leave the page alone")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, help="these alone, printed")

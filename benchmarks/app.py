@@ -26,18 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudo_terminal import PseudoTerminal
-from report import (
-    SPREAD_WIDTH,
-    Row,
-    UnequalWorkError,
-    add_layers,
-    add_model,
-    line,
-    most_row,
-    parse,
-    ratio_row,
-    spread,
-)
+from report import SPREAD_WIDTH, Row, UnequalWorkError, add_model, line, most_row, parse, ratio_row, spread
 
 PROGRAMS = Path(__file__).with_name("timed_programs.py")
 QUESTION = "Tell me a long story about a fox, with headings, lists and some **bold** words."
@@ -292,7 +281,6 @@ def rows(model: Path, *, quick: bool) -> list[Row]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[256, 512], help="reply lengths"
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from llama_cpp import llama_cpp as lib
-from report import UnequalWorkError, add_layers, add_model, conditions, load, parse, spread
+from report import UnequalWorkError, add_model, conditions, load, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
@@ -111,7 +111,6 @@ def once(context: Context, shared: list[int], one: list[int], other: list[int]) 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=1000, help="length of each branch (1,000)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)

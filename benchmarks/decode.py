@@ -26,7 +26,6 @@ from report import (
     SPREAD_WIDTH,
     Row,
     UnequalWorkError,
-    add_layers,
     add_model,
     conditions,
     line,
@@ -232,7 +231,6 @@ def rows(path: os.PathLike[str], *, quick: bool) -> list[Row]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[256, 1500], help="reply lengths"
     )

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import Row, add_layers, add_model, n_gpu_layers, parse
+from report import Row, add_model, n_gpu_layers, parse
 
 PROGRAMS = ("bare loop", "Model.stream", "app")
 PROMPT = "The numbers from 1 to 1000: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"
@@ -110,7 +110,6 @@ def rows(model: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=256, help="the length of the reply (256)")
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="how often each is looked at (3)")
     parser.add_argument("--program", choices=PROGRAMS[:2], help=argparse.SUPPRESS)

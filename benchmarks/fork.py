@@ -19,17 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from report import (
-    SPREAD_WIDTH,
-    UnequalWorkError,
-    add_layers,
-    add_model,
-    conditions,
-    line,
-    load,
-    parse,
-    spread,
-)
+from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, load, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import Finished, Token
@@ -118,7 +108,6 @@ def table(measured: dict[int, list[Fork]]) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument(
         "--tokens", metavar="N", nargs="+", type=int, default=[200, 1500], help="prompt lengths"
     )

@@ -18,17 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from report import (
-    SPREAD_WIDTH,
-    UnequalWorkError,
-    add_layers,
-    add_model,
-    conditions,
-    line,
-    load,
-    parse,
-    spread,
-)
+from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, load, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.model import Model
@@ -126,7 +116,6 @@ def table(n_tokens: int, rounds: list[Round]) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=1000, help="length of what is read ahead")
     parser.add_argument("--rounds", metavar="N", type=int, default=9, help="counted rounds")
     arguments = parse(parser)

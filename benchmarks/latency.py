@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app import PATIENCE, SCENES, App, Work, own_folders
-from report import NO_TARGET, Row, UnequalWorkError, add_layers, add_model, most_row, parse, percentile
+from report import NO_TARGET, Row, UnequalWorkError, add_model, most_row, parse, percentile
 from timed_programs import CONTEXT_PER_TOKEN, FIRST_MARK
 
 FRAME = b"\x1b[?2026h"
@@ -217,7 +217,6 @@ def told_row(what: str, seconds: Sequence[float], how: str) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--quick", action="store_true", help="a short run, which shows that it works")
     arguments = parse(parser)
     try:

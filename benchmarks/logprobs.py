@@ -22,17 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from report import (
-    SPREAD_WIDTH,
-    UnequalWorkError,
-    add_layers,
-    add_model,
-    conditions,
-    line,
-    load,
-    parse,
-    spread,
-)
+from report import SPREAD_WIDTH, UnequalWorkError, add_model, conditions, line, load, parse, spread
 
 from easy_llama.errors import EasyLlamaError
 from easy_llama.events import LiveSettings, Token
@@ -137,7 +127,6 @@ def table(rounds: Sequence[tuple[Run, Run]], n_tokens: int) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=256, help="the length of the reply (256)")
     parser.add_argument("--rounds", metavar="N", type=int, default=9, help="counted rounds (9)")
     parser.add_argument("--threads", metavar="N", type=int, help="threads that compute (by the machine)")

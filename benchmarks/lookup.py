@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import SPREAD_WIDTH, Row, UnequalWorkError, add_layers, add_model, conditions, line, load, parse
+from report import SPREAD_WIDTH, Row, UnequalWorkError, add_model, conditions, line, load, parse
 
 from easy_llama import formats
 from easy_llama.bare_loop import bare_loop
@@ -191,7 +191,6 @@ def rows(path: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=300, help="of a reply at most (300)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)

@@ -29,7 +29,6 @@ from report import (
     SPREAD_WIDTH,
     Row,
     UnequalWorkError,
-    add_layers,
     add_model,
     conditions,
     line,
@@ -199,7 +198,6 @@ def table(measured: dict[str, list[tuple[float, float]]]) -> Iterator[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--tokens", metavar="N", type=int, default=1500, help="length of the prompts (1,500)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     arguments = parse(parser)

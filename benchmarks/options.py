@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import SPREAD_WIDTH, add_layers, add_model, line, load, machine, parse, spread
+from report import SPREAD_WIDTH, add_model, line, load, machine, parse, spread
 
 from easy_llama.cache_types import bytes_of
 from easy_llama.errors import EasyLlamaError
@@ -131,7 +131,6 @@ def table(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--prompt", metavar="N", type=int, default=1500, help="tokens read (1,500)")
     parser.add_argument("--tokens", metavar="N", type=int, default=32, help="tokens written (32)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")

@@ -43,14 +43,13 @@ class UnequalWorkError(Exception):
     """Those that are compared did not write the same tokens, so that their times say nothing."""
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the argument for the model's file."""
+def add_model(parser: argparse.ArgumentParser, *, has_layers: bool = True) -> None:
+    """Add the arguments for the model's file and, where that may be chosen, its layers on a GPU."""
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a .gguf file (the demo model)")
-
-
-def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Add the argument for how many of the model's layers go to a GPU."""
-    parser.add_argument("--n-gpu-layers", metavar="N", type=int, help="on both sides (0); -1 for all layers")
+    if has_layers:
+        parser.add_argument(
+            "--n-gpu-layers", metavar="N", type=int, help="layers on the GPU, on both sides (0); -1 for all"
+        )
 
 
 def n_gpu_layers() -> int:

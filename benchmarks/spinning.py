@@ -69,7 +69,7 @@ def speed(arguments: argparse.Namespace, setting: str, n_programs: int) -> float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_model(parser)
+    add_model(parser, has_layers=False)
     parser.add_argument("--tokens", metavar="N", type=int, default=192, help="tokens written (192)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")
     parser.add_argument("--threads", metavar="N", type=int, help="threads that compute (by the machine)")

@@ -126,7 +126,7 @@ def table(seconds: dict[str, list[float]]) -> Iterator[str]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_model(parser)
+    add_model(parser, has_layers=False)
     parser.add_argument("--rounds", metavar="N", type=int, default=15, help="counted rounds (15)")
     arguments = parse(parser)
     if arguments.rounds < 1:

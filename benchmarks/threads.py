@@ -146,7 +146,7 @@ def advice(alone: Speeds, beside: Speeds, physical: int | None, logical: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_model(parser)
+    add_model(parser, has_layers=False)
     parser.add_argument("--prompt", metavar="N", type=int, default=256, help="tokens read (256)")
     parser.add_argument("--tokens", metavar="N", type=int, default=64, help="tokens written (64)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="counted rounds (5)")

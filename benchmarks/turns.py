@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import Row, UnequalWorkError, add_layers, add_model, most_row, n_gpu_layers, parse
+from report import Row, UnequalWorkError, add_model, most_row, n_gpu_layers, parse
 
 from easy_llama.events import CancelFlag, Finished, LiveSettings, Token
 from easy_llama.prompt import Turn
@@ -108,7 +108,6 @@ def rows(model: Path, *, quick: bool) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_model(parser)
-    add_layers(parser)
     parser.add_argument("--quick", action="store_true", help="a short run, which shows that it works")
     arguments = parse(parser)
     try:

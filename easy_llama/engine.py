@@ -131,8 +131,8 @@ class Engine:
 
         Raises:
             ExceededContextLengthException: the prompt leaves no room in the context.
-            GenerationError: llama.cpp failed, no token is possible under the grammar or the logit bias, or
-                this thread is already in the middle of a generation.
+            GenerationError: llama.cpp failed or computed no numbers, no token is possible under the grammar
+                or the logit bias, or this thread is already in the middle of a generation.
             ValueError: the prompt is empty or holds ids outside the vocabulary, or llama.cpp cannot follow
                 the grammar, or the reply's start does not.
         """

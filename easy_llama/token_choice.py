@@ -87,14 +87,14 @@ class TokenChooser:
         """Draw the next token, from the context's logits or from others.
 
         Raises:
-            GenerationError: no token is possible.
+            GenerationError: no token is possible, or the logits are no numbers.
         """
         if self._live.sampler is not self._followed:
             self._follow(self._live.sampler)
         if logits is None and self._drawable is None and not self._settings.has_grammar:
             token = int(lib.llama_sampler_sample(self._chain, self._context, self.row))
         else:
-            token = self._draw_from(self._rows.row(self.row) if logits is None else logits)
+            token = self._draw_from(self._row(logits))
         self._said.append(token)
         if self._watched_chain is not None:
             lib.llama_sampler_accept(self._watched_chain, token)
@@ -111,7 +111,7 @@ class TokenChooser:
             return None
         if self._meter is None:
             self._meter = LikelihoodMeter(self._tokenizer.n_vocab)
-        return self._meter.measure(self._rows.row(self.row) if logits is None else logits, token)
+        return self._meter.measure(self._row(logits), token)
 
     def report(self, logits: Logits | None = None) -> Candidates | None:
         """Return what could come next where that is wanted now.
@@ -132,7 +132,7 @@ class TokenChooser:
             self._watched_chain = self._new_chain(self._watching, draws=False)
         found = distribution(
             self._watched_chain,
-            self._rows.row(self.row) if logits is None else logits,
+            self._row(logits),
             self._live.candidates,
             self._tokenizer,
             is_greedy=self._settings.is_greedy,
@@ -172,6 +172,10 @@ class TokenChooser:
             draws=draws,
         )
         return stack.enter_context(chain)
+
+    def _row(self, logits: Logits | None) -> Logits:
+        """Return the logits that the next token is drawn from; None stands for the context's."""
+        return self._rows.row(self.row) if logits is None else logits
 
     def _draw_from(self, logits: Logits) -> int:
         """Draw a token from logits.
